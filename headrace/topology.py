@@ -1,0 +1,104 @@
+"""A topology: one page of steps that says which agent reads what, writes what, remembers what."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from headrace.batch import Output
+from headrace.errors import TopologyError
+from headrace.limits import PARTITIONS_DEFAULT
+from headrace.state.tables import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A named log of one record type.
+
+    `schema` is the file stem in `schemas/avro`; `key` the fields whose text, joined by `/`, is the
+    record's key; `partition_by` those of them that choose the partition (all of them if empty).
+    """
+
+    name: str
+    schema: str
+    key: tuple[str, ...]
+    partition_by: tuple[str, ...] = ()
+    partitions: int = PARTITIONS_DEFAULT
+    cleanup: Literal["delete", "compact"] = "delete"
+
+    @property
+    def dead(self) -> str:
+        """Return the name of the topic's dead letter topic."""
+        return f"{self.name}.dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One agent in the graph.
+
+    `agent(batch, **arguments)` is pure; its arguments are `state` (if `table` is set), `model`
+    (if `model` is set: the bundle's folder, loaded by the engine) and everything in `parameters`.
+    `merge` says in which order several inputs are seen: as they arrive, or by the field `sequence`,
+    which counts the records of a key over all the step's inputs without gaps.
+    """
+
+    name: str
+    agent: Callable[..., Output]
+    reads: tuple[Topic, ...]
+    writes: tuple[Topic, ...] = ()
+    table: Table | None = None
+    merge: Literal["arrival", "sequence"] = "arrival"
+    model: Path | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sink:
+    """Topics that are copied out of Kafka, and where to: `postgres` or `redis`."""
+
+    name: Literal["postgres", "redis"]
+    reads: tuple[Topic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A graph of steps in flow order, the topic its feed writes to, and its sinks."""
+
+    name: str
+    feed: Topic
+    steps: tuple[Step, ...]
+    sinks: tuple[Sink, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a graph that cannot run."""
+        _require_unique("step", self.name, [step.name for step in self.steps])
+        for step in self.steps:
+            counts = {topic.partitions for topic in step.reads}
+            if len(counts) > 1:
+                found = ", ".join(f"{t.name}={t.partitions}" for t in step.reads)
+                raise TopologyError(
+                    f"topology {self.name}, step {step.name}: its inputs must have the same number "
+                    f"of partitions to meet in one task, found {found}; set Topic(partitions=…)"
+                )
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Return every topic of the graph once, in flow order."""
+        found = {self.feed.name: self.feed}
+        for step in self.steps:
+            found |= {topic.name: topic for topic in (*step.reads, *step.writes)}
+        return tuple(found.values())
+
+    def step(self, name: str) -> Step:
+        """Return the step of that name."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        names = ", ".join(step.name for step in self.steps)
+        raise TopologyError(f"topology {self.name} has no step {name!r}; it has {names}")
+
+
+def _require_unique(what: str, topology: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise TopologyError(f"topology {topology}: {what} {', '.join(twice)} is named twice")

@@ -1,0 +1,30 @@
+"""The topics of the reference pipeline."""
+
+from headrace import Topic
+
+BY_INSTRUMENT = ("instrument",)
+BY_ACCOUNT = ("account",)
+
+FRAME = Topic("market.frame.v1", "frame.v1", key=("source",))
+INSTRUMENT = Topic("market.instrument.v1", "instrument.v1", key=BY_INSTRUMENT, cleanup="compact")
+TRADE = Topic("market.trade.v1", "trade.v1", key=BY_INSTRUMENT)
+QUOTE = Topic("market.quote.v1", "quote.v1", key=BY_INSTRUMENT)
+BOOK = Topic("market.book.v1", "book.v1", key=BY_INSTRUMENT)
+FEATURE = Topic("feature.vector.v1", "feature_vector.v1", key=BY_INSTRUMENT)
+PREDICTION = Topic("signal.prediction.v1", "prediction.v1", key=BY_INSTRUMENT)
+ACCOUNT_CONTROL = Topic(
+    "account.control.v1", "account_control.v1", key=BY_ACCOUNT, cleanup="compact"
+)
+ORDER_REQUEST = Topic("order.request.v1", "order_request.v1", key=BY_ACCOUNT)
+ORDER_APPROVED = Topic("order.approved.v1", "order_approved.v1", key=BY_ACCOUNT)
+ORDER_REJECTED = Topic("order.rejected.v1", "order_rejected.v1", key=BY_ACCOUNT)
+ORDER_EVENT = Topic("order.event.v1", "order_event.v1", key=BY_ACCOUNT)
+VENUE_ORDER = Topic("venue.order.v1", "venue_order.v1", key=BY_INSTRUMENT)
+VENUE_REPORT = Topic("venue.report.v1", "venue_report.v1", key=BY_ACCOUNT)
+POSITION = Topic(
+    "position.v1",
+    "position.v1",
+    key=("account", "instrument"),
+    partition_by=BY_ACCOUNT,
+    cleanup="compact",
+)
