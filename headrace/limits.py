@@ -6,3 +6,40 @@ PARTITIONS_DEFAULT = 8
 BATCH_RECORDS_MAX = 8_192
 """Records in one batch: large enough that Python's cost a batch vanishes, small enough for caches
 and for a commit every 100 ms."""
+
+CHANNEL_BATCHES_MAX = 4
+"""Batches waiting between the reader and an agent: enough to hide a poll, few enough that a
+rebalance drains them at once."""
+
+PRODUCER_RECORDS_MAX = 400_000
+"""Records librdkafka holds unsent; a full queue stops the agent that fills it."""
+
+PRODUCER_BYTES_MAX = 128 * 2**20
+"""Bytes librdkafka holds unsent."""
+
+CONSUMER_BYTES_MAX = 32 * 2**20
+"""Bytes librdkafka fetches ahead: a second or two at full rate."""
+
+DELIVERY_TIMEOUT_MS = 120_000
+"""How long a record may take to be acknowledged: a broker restart fits in, an outage does not."""
+
+FLUSH_TIMEOUT_S = 130.0
+"""Longer than DELIVERY_TIMEOUT_MS, so that a lost record is reported as such."""
+
+REQUEST_TIMEOUT_S = 30.0
+"""One request to the broker for metadata, offsets or topics."""
+
+DRAIN_TIMEOUT_S = 60.0
+"""A rebalance or a stop waits so long for batches in flight."""
+
+MERGE_RECORDS_MAX = 131_072
+"""Records a merge holds back while it waits for the other input; beyond it reading pauses."""
+
+MERGE_WAIT_S_MAX = 20.0
+"""How long a merge waits for a record that may have been lost before it goes on without it."""
+
+DETAIL_CHARACTERS_MAX = 2_000
+"""Length of a cause's text in the header of a dead letter."""
+
+DEAD_LETTERS_MAX_A_BATCH = 8_192
+"""Dead letters of one batch: no more than its records."""

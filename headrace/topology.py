@@ -38,8 +38,8 @@ class Step:
 
     `agent(batch, **arguments)` is pure; its arguments are `state` (if `table` is set), `model`
     (if `model` is set: the bundle's folder, loaded by the engine) and everything in `parameters`.
-    `merge` says in which order several inputs are seen: as they arrive, or by the field `sequence`,
-    which counts the records of a key over all the step's inputs without gaps.
+    `merge` says in which order several inputs are seen: as they arrive if it is empty; else it names
+    the fields of a stream whose records the field `sequence` counts, 1, 2, 3, … over all inputs.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Step:
     reads: tuple[Topic, ...]
     writes: tuple[Topic, ...] = ()
     table: Table | None = None
-    merge: Literal["arrival", "sequence"] = "arrival"
+    merge: tuple[str, ...] = ()
     model: Path | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,6 +73,10 @@ class Topology:
         """Refuse a graph that cannot run."""
         _require_unique("step", self.name, [step.name for step in self.steps])
         for step in self.steps:
+            if not step.reads:
+                raise TopologyError(
+                    f"topology {self.name}, step {step.name}: a step must read at least one topic"
+                )
             counts = {topic.partitions for topic in step.reads}
             if len(counts) > 1:
                 found = ", ".join(f"{t.name}={t.partitions}" for t in step.reads)

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Avro as columns: schemas, their ids, and the Confluent wire format."""

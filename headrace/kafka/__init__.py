@@ -1,1 +1,1 @@
-"""TODO"""
+"""The way to Kafka: librdkafka, in whole batches; nothing else imports its client."""

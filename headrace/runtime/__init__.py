@@ -1,1 +1,1 @@
-"""TODO"""
+"""The runtime: what turns a topology's steps into work on partitions, under Faust."""

@@ -1,0 +1,114 @@
+"""Topics: which there are, how large they are, how far groups have read; made where missing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from headrace import limits
+from headrace.errors import TopologyError, TransientError
+from headrace.kafka import config
+from headrace.kafka.consumer import Offsets
+from headrace.kafka.producer import _log_error, _Quiet
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    """A topic as it should be."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+class Admin:
+    """Asks and tells the cluster; every call is bounded in time."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._client = AdminClient(
+            config.common(bootstrap, "headrace-admin")
+            | {"error_cb": _log_error, "logger": _Quiet()}
+        )
+
+    def partitions(self) -> dict[str, int]:
+        """Return the number of partitions of each topic."""
+        try:
+            found = self._client.list_topics(timeout=limits.REQUEST_TIMEOUT_S).topics
+        except KafkaException as error:
+            raise TransientError(f"Kafka does not answer: {error}") from error
+        return {name: len(topic.partitions) for name, topic in found.items()}
+
+    def ensure(self, plans: Sequence[TopicPlan], replicas: int = -1) -> list[str]:
+        """Create the topics that are missing and return their names.
+
+        Raises:  TopologyError if one exists with another number of partitions.
+        """
+        existing = self.partitions()
+        for plan in plans:
+            found = existing.get(plan.name, plan.partitions)
+            if found != plan.partitions:
+                raise TopologyError(
+                    f"topic {plan.name}: expected {plan.partitions} partitions, found {found}; "
+                    f"set Topic(partitions={found}) or make the topic anew"
+                )
+        missing = {plan.name: plan for plan in plans if plan.name not in existing}
+        if missing:
+            self._create(list(missing.values()), replicas)
+        return list(missing)
+
+    def _create(self, plans: Sequence[TopicPlan], replicas: int) -> None:
+        wanted = [
+            NewTopic(plan.name, plan.partitions, replicas, config=dict(plan.config))
+            for plan in plans
+        ]
+        futures = self._client.create_topics(wanted, operation_timeout=limits.REQUEST_TIMEOUT_S)
+        for name, future in futures.items():
+            try:
+                future.result(limits.REQUEST_TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise TransientError(f"topic {name} cannot be created: {error}") from error
+
+    def ends(self, topics: Mapping[str, int]) -> Offsets:
+        """Return the end of each partition of these topics, given with their partition counts."""
+        return self._offsets(topics, OffsetSpec.latest())
+
+    def starts(self, topics: Mapping[str, int]) -> Offsets:
+        """Return the first offset of each partition of these topics."""
+        return self._offsets(topics, OffsetSpec.earliest())
+
+    def _offsets(self, topics: Mapping[str, int], spec: OffsetSpec) -> Offsets:
+        wanted = {
+            TopicPartition(topic, partition): spec
+            for topic, count in topics.items()
+            for partition in range(count)
+        }
+        if not wanted:
+            return {}
+        futures = self._client.list_offsets(wanted, request_timeout=limits.REQUEST_TIMEOUT_S)
+        try:
+            return {
+                (place.topic, place.partition): future.result(limits.REQUEST_TIMEOUT_S).offset
+                for place, future in futures.items()
+            }
+        except KafkaException as error:
+            raise TransientError(f"offsets cannot be read: {error}") from error
+
+    def committed(self, group: str) -> Offsets:
+        """Return the committed offsets of a group; empty if there is no such group."""
+        futures = self._client.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(group)], request_timeout=limits.REQUEST_TIMEOUT_S
+        )
+        try:
+            found = futures[group].result(limits.REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise TransientError(f"group {group}: {error}") from error
+        return {(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}

@@ -1,0 +1,105 @@
+"""Schema ids kept in a compacted topic, written as Confluent's registry writes its own."""
+
+import json
+from threading import Lock
+from time import monotonic
+
+from headrace import limits
+from headrace.avro.schema import AvroSchema, parse_schema
+from headrace.errors import DecodeError, TransientError
+from headrace.kafka.admin import Admin, TopicPlan
+from headrace.kafka.consumer import Consumer
+from headrace.kafka.producer import Producer
+
+SCHEMAS_TOPIC = "_schemas"
+REREAD_S_MIN = 1.0
+"""How often a record with an unknown id may make us look for new schemas."""
+
+
+class SchemaLog:
+    """The registry that needs no server: one partition, first writer wins, everybody reads.
+
+    Two writers may give one id to two schemas; the log has one order, so all readers agree whose
+    it is, and the other one sees that and takes the next.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        Admin(bootstrap).ensure([TopicPlan(SCHEMAS_TOPIC, 1, {"cleanup.policy": "compact"})])
+        self._consumer = Consumer(bootstrap, "headrace-schemas", "headrace-schemas")
+        self._consumer.assign({(SCHEMAS_TOPIC, 0): 0})
+        self._producer = Producer(bootstrap, "headrace-schemas")
+        self._lock = Lock()
+        self._next = 0
+        self._read_at = 0.0
+        self.schemas: dict[int, AvroSchema] = {}
+        self.versions: dict[str, list[int]] = {}
+        with self._lock:
+            self._catch_up()
+
+    def register(self, subject: str, schema: AvroSchema) -> int:
+        """Return the id of a schema under a subject, giving it one if it has none."""
+        with self._lock:
+            self._catch_up()
+            while True:
+                ids = self.versions.get(subject, [])
+                for schema_id in ids:
+                    if self.schemas[schema_id].text == schema.text:
+                        return schema_id
+                known = [i for i, found in self.schemas.items() if found.text == schema.text]
+                chosen = known[0] if known else max(self.schemas, default=0) + 1
+                self._write(subject, len(ids) + 1, chosen, schema)
+                self._catch_up()
+
+    def schema(self, schema_id: int) -> AvroSchema:
+        """Return the schema of an id. Raises DecodeError if there is none."""
+        with self._lock:
+            if schema_id not in self.schemas and monotonic() - self._read_at > REREAD_S_MIN:
+                self._catch_up()
+            found = self.schemas.get(schema_id)
+        if found is None:
+            raise DecodeError(f"schema id {schema_id} is not in the topic {SCHEMAS_TOPIC}")
+        return found
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+
+    def _write(self, subject: str, version: int, schema_id: int, schema: AvroSchema) -> None:
+        key = {"keytype": "SCHEMA", "subject": subject, "version": version, "magic": 1}
+        value = {
+            "subject": subject,
+            "version": version,
+            "id": schema_id,
+            "schema": schema.text,
+            "deleted": False,
+        }
+        self._producer.send(
+            SCHEMAS_TOPIC, [json.dumps(value).encode()], [json.dumps(key).encode()]
+        )
+        self._producer.flush()
+
+    def _catch_up(self) -> None:
+        _, end = self._consumer.bounds(SCHEMAS_TOPIC, 0)
+        deadline = monotonic() + limits.REQUEST_TIMEOUT_S
+        while self._next < end:
+            if monotonic() > deadline:
+                raise TransientError(
+                    f"topic {SCHEMAS_TOPIC}: read to offset {self._next} of {end} within "
+                    f"{limits.REQUEST_TIMEOUT_S} s"
+                )
+            for part in self._consumer.poll(1_000, 0.5):
+                for key, value, offset in zip(part.keys, part.values, part.offsets, strict=True):
+                    self._next = offset + 1
+                    self._apply(key, value)
+        self._read_at = monotonic()
+
+    def _apply(self, key: bytes | None, value: bytes | None) -> None:
+        if key is None or value is None or json.loads(key).get("keytype") != "SCHEMA":
+            return
+        entry = json.loads(value)
+        schema = parse_schema(entry["schema"], f"topic {SCHEMAS_TOPIC}, id {entry['id']}")
+        holder = self.schemas.setdefault(entry["id"], schema)
+        if holder.text == schema.text:
+            ids = self.versions.setdefault(entry["subject"], [])
+            if entry["id"] not in ids:
+                ids.append(entry["id"])

@@ -1,0 +1,211 @@
+"""One order out of several inputs: records of a stream are counted over all of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace import limits
+from headrace.batch import Batch, BoolArray, IntArray, Part
+from headrace.state.tables import RowState, RowTable
+
+NEXT_DTYPE = np.dtype([("next", np.int64)])
+
+WAIT, READY, DUPLICATE = 0, 1, 2
+
+
+def merge_table(step: str) -> RowTable:
+    """Return the table in which a step's merge remembers the next sequence of each stream."""
+    return RowTable(f"{step}.merge_by_stream.v1", NEXT_DTYPE)
+
+
+class SequenceMerge:
+    """Holds records back until all before them in their stream have come, whatever their topic.
+
+    A stream is named by `fields`; its records carry `sequence`: 1, 2, 3, … over all inputs.
+    A record that comes again is dropped. The result does not depend on how the inputs are cut into
+    batches or which of them is ahead.
+    """
+
+    def __init__(self, topics: Sequence[str], fields: Sequence[str], state: RowState) -> None:
+        self._topics = list(topics)
+        self._fields = list(fields)
+        self._state = state
+        self._held: dict[str, Part] = {}
+        self._held_since_s: float | None = None
+
+    def held(self) -> dict[str, Part]:
+        """Return the records that wait, by topic."""
+        return self._held
+
+    def add(self, parts: Sequence[Part], now_s: float) -> tuple[Batch | None, dict[str, int]]:
+        """Return the records that are due, in order, with those held back before; and counts.
+
+        `now_s` is a monotonic clock: it only decides when to give a missing record up for lost.
+        """
+        together = [part for part in self._with_held(parts) if len(part)]
+        if not together:
+            return None, {}
+        streams, sequences, times = self._columns(together)
+        verdict = self._judge(streams, sequences)
+        counts = {"merge_duplicate": int((verdict == DUPLICATE).sum())}
+        waits = bool((verdict == WAIT).any())
+        if waits and self._is_lost(now_s, int((verdict == WAIT).sum())):
+            counts["merge_gap_skipped"] = self._skip(streams, sequences, verdict)
+            verdict = self._judge(streams, sequences, verdict)
+            waits = bool((verdict == WAIT).any())
+        self._hold(together, verdict)
+        if not waits or (verdict == READY).any():
+            self._held_since_s = now_s if waits else None
+        elif self._held_since_s is None:
+            self._held_since_s = now_s
+        return self._batch(together, verdict, streams, sequences, times), counts
+
+    def _with_held(self, parts: Sequence[Part]) -> list[Part]:
+        fresh = {part.topic: part for part in parts}
+        together = []
+        for topic in self._topics:
+            found = [p for p in (self._held.get(topic), fresh.get(topic)) if p is not None]
+            if found:
+                together.append(concat_parts(found))
+        return together
+
+    def _columns(self, parts: Sequence[Part]) -> tuple[IntArray, IntArray, IntArray]:
+        """Return stream number, sequence and receive time of every record of these parts."""
+        streams = []
+        for part in parts:
+            columns = [part.records.column(name) for name in self._fields]
+            names = columns[0]
+            if len(columns) > 1:
+                names = pc.binary_join_element_wise(*columns, "\x00")
+            encoded = names.dictionary_encode()
+            numbers = self._state.index_of(encoded.dictionary.to_pylist())
+            streams.append(numbers[encoded.indices.to_numpy(zero_copy_only=False)])
+        sequences = [part.records.column("sequence").to_numpy() for part in parts]
+        times = [part.records.column("receive_time_ns").to_numpy() for part in parts]
+        return np.concatenate(streams), np.concatenate(sequences), np.concatenate(times)
+
+    def _judge(
+        self,
+        streams: IntArray,
+        sequences: IntArray,
+        before: IntArray | None = None,
+    ) -> IntArray:
+        """Say of each record whether it is due, early, or has been before; move the streams on."""
+        following = self._state.rows["next"]
+        following[following == 0] = 1  # a new row is all zeros; sequences start from 1
+        verdict = np.full(len(streams), WAIT, np.int64) if before is None else before.copy()
+        (open_rows,) = np.nonzero(verdict == WAIT)
+        late = sequences[open_rows] < following[streams[open_rows]]
+        verdict[open_rows[late]] = DUPLICATE
+        (open_rows,) = np.nonzero(verdict == WAIT)
+        order = open_rows[np.lexsort((sequences[open_rows], streams[open_rows]))]
+        if len(order) == 0:
+            return verdict
+        stream, sequence = streams[order], sequences[order]
+        new_stream = np.r_[True, stream[1:] != stream[:-1]]
+        again = ~new_stream & np.r_[False, sequence[1:] == sequence[:-1]]
+        verdict[order[again]] = DUPLICATE
+        order, stream, sequence = order[~again], stream[~again], sequence[~again]
+        new_stream = np.r_[True, stream[1:] != stream[:-1]]
+        starts = np.maximum.accumulate(np.where(new_stream, np.arange(len(order)), 0))
+        rank = np.arange(len(order)) - starts
+        # Sequences grow by at least one, so the due ones are a prefix of their stream.
+        due = sequence - rank == following[stream]
+        verdict[order[due]] = READY
+        np.maximum.at(following, stream[due], sequence[due] + 1)
+        return verdict
+
+    def _is_lost(self, now_s: float, waiting: int) -> bool:
+        if waiting > 2 * limits.MERGE_RECORDS_MAX:
+            return True
+        since = self._held_since_s
+        return since is not None and now_s - since > limits.MERGE_WAIT_S_MAX
+
+    def _skip(self, streams: IntArray, sequences: IntArray, verdict: IntArray) -> int:
+        """Move every waiting stream on to the first record there is; return how many are lost."""
+        waiting = verdict == WAIT
+        first = np.full(len(self._state.rows), np.iinfo(np.int64).max)
+        np.minimum.at(first, streams[waiting], sequences[waiting])
+        numbers = np.unique(streams[waiting])
+        following = self._state.rows["next"]
+        lost = int((first[numbers] - following[numbers]).sum())
+        following[numbers] = first[numbers]
+        return lost
+
+    def _hold(self, parts: Sequence[Part], verdict: IntArray) -> None:
+        self._held = {}
+        start = 0
+        for part in parts:
+            waiting = verdict[start : start + len(part)] == WAIT
+            if waiting.any():
+                self._held[part.topic] = take_rows(part, np.flatnonzero(waiting))
+            start += len(part)
+
+    def _batch(
+        self,
+        parts: Sequence[Part],
+        verdict: IntArray,
+        streams: IntArray,
+        sequences: IntArray,
+        times: IntArray,
+    ) -> Batch | None:
+        ready: BoolArray = verdict == READY
+        if not ready.any():
+            return None
+        by_topic: dict[str, Part] = {}
+        numbers: list[IntArray] = []
+        rows: list[IntArray] = []
+        start = 0
+        for part in parts:
+            chosen = np.flatnonzero(ready[start : start + len(part)])
+            by_topic[part.topic] = part if len(chosen) == len(part) else take_rows(part, chosen)
+            numbers.append(np.full(len(chosen), self._topics.index(part.topic), np.int64))
+            rows.append(np.arange(len(chosen), dtype=np.int64))
+            start += len(part)
+        # Receive time never runs backwards within a stream, so this keeps each stream's order.
+        order = np.lexsort((sequences[ready], streams[ready], times[ready]))
+        complete = tuple(
+            by_topic[topic] if topic in by_topic else take_rows(parts[0], np.empty(0, np.int64))
+            for topic in self._topics
+        )
+        return Batch(
+            complete,
+            np.concatenate(numbers)[order].astype(np.uint8),
+            np.concatenate(rows)[order],
+        )
+
+
+def take_rows(part: Part, rows: IntArray) -> Part:
+    """Return the part with these rows only."""
+    chosen = rows.tolist()
+    return Part(
+        part.topic,
+        part.partition,
+        part.records.take(pa.array(rows)),
+        [part.values[row] for row in chosen],
+        [part.keys[row] for row in chosen],
+        part.offsets[rows],
+        part.timestamps_ms[rows],
+        None if part.headers is None else [part.headers[row] for row in chosen],
+    )
+
+
+def concat_parts(parts: Sequence[Part]) -> Part:
+    """Return parts of one topic as one, in this order."""
+    if len(parts) == 1:
+        return parts[0]
+    headers = None
+    if any(part.headers is not None for part in parts):
+        headers = [h for p in parts for h in (p.headers or [()] * len(p))]
+    return replace(
+        parts[0],
+        records=pa.Table.from_batches([p.records for p in parts]).combine_chunks().to_batches()[0],
+        values=[value for part in parts for value in part.values],
+        keys=[key for part in parts for key in part.keys],
+        offsets=np.concatenate([part.offsets for part in parts]),
+        timestamps_ms=np.concatenate([part.timestamps_ms for part in parts]),
+        headers=headers,
+    )
