@@ -1,7 +1,8 @@
 """What a feed is: the one place where records enter from outside Kafka."""
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from headrace.batch import IntArray
@@ -25,6 +26,22 @@ class FrameBlock:
     payloads: list[str]
 
 
+@dataclass(slots=True)
+class FeedTally:
+    """What became of a feed's input: `lines_read == frames + sum(dropped.values())` at any block.
+
+    `frames` were handed on. `dropped` counts lines (or rows) that were not, by named reason.
+    `notes` counts what was mended or remarked without dropping a line (times scaled, files cut).
+    `faults` tells of damaged files in words, with place and cause.
+    """
+
+    lines_read: int = 0
+    frames: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class FeedOptions:
     """What a person chooses about a feed.
@@ -38,11 +55,14 @@ class FeedOptions:
 
 
 class Feed(Protocol):
-    """Frames from outside, read in order; `identity` names the same input the same way at each run."""
+    """Frames from outside, read in order; `identity` names the same input alike at each run."""
 
     identity: str
     counts: dict[str, int]
-    """What the feed itself dropped, by named reason (lines that are no frames, say)."""
+    """What the feed itself dropped, by named reason (lines that are no frames, say).
+
+    The same object as `tally.dropped`."""
+    tally: FeedTally
 
     def blocks(self, resume_after: dict[str, int]) -> Iterator[FrameBlock]:
         """Yield the frames not yet in Kafka; ends where the input ends.

@@ -1,0 +1,45 @@
+"""From the text a person types to the feed it names."""
+
+import time
+from collections.abc import Callable
+from urllib.parse import parse_qsl
+
+from feeds.capture import open_capture
+from headrace.errors import FeedError
+from headrace.feed import Feed, FeedOptions
+
+_FORMS = "capture:PATH[,PATH…], table:PATH[,PATH…][?map=FILE.toml], live:VENUE:SYM[,SYM…], sim[:N]"
+
+
+def open_feed(text: str, options: FeedOptions, *, now_ns: Callable[[], int] = time.time_ns) -> Feed:
+    """Return the feed that `text` names; see docs/feeds.md for every form and option.
+
+    `now_ns` is the wall clock: the receive time of live frames, the start of a simulated market.
+    Raises:  FeedError if the text has no such form, or what it names cannot be read or reached.
+    """
+    kind, _, rest = text.partition(":")
+    if kind.partition("?")[0] == "sim" and ":" not in text.partition("?")[0]:
+        kind, rest = "sim", text[len("sim") :]
+    if options.repeat < 1:
+        raise FeedError(f"feed {text}: expected --repeat of at least 1, found {options.repeat}")
+    if kind == "capture":
+        return open_capture(rest, options)
+    raise FeedError(f"feed {text!r}: expected one of {_FORMS}; found the kind {kind!r}")
+
+
+def split_choices(text: str, *, feed: str, known: frozenset[str]) -> tuple[str, dict[str, str]]:
+    """Return what stands before `?` and the `name=value&…` behind it.
+
+    Raises:  FeedError for a name that is not in `known`, or given twice.
+    """
+    body, _, query = text.partition("?")
+    choices: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name not in known or name in choices:
+            found = "again" if name in choices else "an unknown one"
+            raise FeedError(
+                f"feed {feed}: option {name!r}: expected each of {', '.join(sorted(known))} at "
+                f"most once, found {found}"
+            )
+        choices[name] = value
+    return body, choices
