@@ -1,7 +1,7 @@
 """What a deployment may choose, read from `HEADRACE_*` variables, each with its bounds."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import platformdirs
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
@@ -10,8 +10,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from headrace.errors import UsageError
 
 ENV_PREFIX = "HEADRACE_"
+_PORT_MAX = 65_535
+_MAY_HOLD_SECRETS = frozenset({"postgres", "redis", "schema_registry"})
 
-Port = Annotated[int, Field(ge=1, le=65_535)]
+Port = Annotated[int, Field(ge=1, le=_PORT_MAX)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
@@ -46,7 +48,7 @@ class Settings(BaseSettings):
     """`postgresql://user:password@host:port/database`."""
     redis: SecretStr | None = None
     """`redis://…`, `rediss://…` or `unix://…`."""
-    schema_registry: Text | None = None
+    schema_registry: Text | None = Field(default=None, repr=False)  # may hold user:password@
     """URL of a Confluent-compatible registry; None keeps schemas in a compacted topic."""
 
     commit_interval_ms: int = Field(default=100, ge=1, le=60_000)
@@ -77,7 +79,7 @@ class Settings(BaseSettings):
     def _bootstrap(cls, text: str | None) -> str | None:
         for server in (text or "").split(",") if text else ():
             host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
+            if not host or not port.isdecimal() or not 1 <= int(port) <= _PORT_MAX:
                 raise ValueError("expected host:port[,host:port…]")
         return text
 
@@ -99,14 +101,14 @@ class Settings(BaseSettings):
         return url
 
     @classmethod
-    def load(cls, **chosen: object) -> Self:
+    def load(cls, **chosen: Any) -> Self:
         """Read the environment; what is `chosen` here wins over it.
 
         Raises:  UsageError naming each bad variable, what was expected and, unless the variable
                  may hold a secret, what was found.
         """
         try:
-            return cls.model_validate(cls(**chosen))  # type: ignore[arg-type]  # checked at run time
+            return cls(**chosen)
         except ValidationError as error:
             raise UsageError(_explain(error)) from None  # the cause would print the values again
 
@@ -121,12 +123,11 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False, include_context=False):
         name = str(problem["loc"][0]) if problem["loc"] else "settings"
-        field = Settings.model_fields.get(name)
         expected = problem["msg"].removeprefix("Value error, ")
-        if field is None:
+        if name not in Settings.model_fields:
             known = ", ".join(sorted(Settings.model_fields))
             lines.append(f"{name}: no such setting; there are {known}")
-        elif "SecretStr" in repr(field.annotation):
+        elif name in _MAY_HOLD_SECRETS:
             lines.append(f"{ENV_PREFIX}{name.upper()}: {expected}; the value found is not shown")
         else:
             lines.append(f"{ENV_PREFIX}{name.upper()}: {expected}; found {problem['input']!r}")

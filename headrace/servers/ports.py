@@ -32,7 +32,9 @@ def holder(port: int) -> str:
         listening = [
             connection
             for connection in psutil.net_connections(kind="tcp")
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            if connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
         ]
         if listening and listening[0].pid is not None:
             process = psutil.Process(listening[0].pid)
