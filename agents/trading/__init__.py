@@ -1,1 +1,1 @@
-"""TODO"""
+"""Pure trading rules that several agents share: amounts, identities, limits, states; no I/O."""
