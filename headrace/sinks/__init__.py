@@ -1,1 +1,7 @@
-"""TODO"""
+"""Where topics are copied to, out of Kafka."""
+
+from headrace.sinks.columns import ddl_for
+from headrace.sinks.contract import PositionLostError, RecordSink, Written
+from headrace.sinks.postgres import PostgresSink
+
+__all__ = ["PositionLostError", "PostgresSink", "RecordSink", "Written", "ddl_for"]
