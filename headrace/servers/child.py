@@ -196,7 +196,10 @@ class Child:
             ended = "stopped"
         except (HeadraceError, OSError, subprocess.SubprocessError, psutil.Error) as error:
             if not self.ready.done():
-                self.ready.set_exception(error)
+                known = isinstance(error, HeadraceError)
+                self.ready.set_exception(
+                    error if known else TransientError(f"{self.server.name}: {error}")
+                )
             _log.error("server_failed", server=self.server.name, error=str(error))
         finally:
             self._end_process()
@@ -257,8 +260,7 @@ class Child:
                 self._explain(f"died {RESTARTS_MAX + 1} times in {RESTART_WINDOW_S:g} s")
             )
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((TransientError, OSError))
-            & tenacity.retry_if_not_exception_type(UsageError),
+            retry=tenacity.retry_if_exception_type((TransientError, OSError)),
             stop=tenacity.stop_after_attempt(ATTEMPTS_MAX)
             | tenacity.stop_when_event_set(self._ending),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=BACKOFF_S_MAX),

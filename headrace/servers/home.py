@@ -44,7 +44,8 @@ class Home:
         Raises:  UsageError if another process holds it, or it cannot be written.
         """
         try:
-            self.folder("logs")
+            # Passable, not listed: PostgreSQL may serve as another account than ours.
+            self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
             lock = (self.path / "headrace.lock").open("a+", encoding="utf-8")
         except OSError as error:
             raise UsageError(
@@ -61,10 +62,10 @@ class Home:
             finally:
                 lock.truncate(0)
 
-    def folder(self, name: str) -> Path:
-        """Return a folder of the home, making it if need be."""
+    def folder(self, name: str, mode: int = 0o700) -> Path:
+        """Return a folder of the home, making it (for us alone) if need be."""
         path = self.path / name
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=mode, exist_ok=True)
         return path
 
     def password(self, name: str) -> tuple[str, bool]:

@@ -40,8 +40,10 @@ def kafka_jars(cache: Path, timeout_s: float) -> tuple[Path, ...]:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder / ".lock", timeout_s):
             return _listed(listing) or _resolve(folder, listing, timeout_s)
-    except PermissionError as error:
-        raise UsageError(f"HEADRACE_CACHE={cache}: cannot be written; choose another") from error
+    except OSError as error:
+        raise UsageError(
+            f"HEADRACE_CACHE={cache}: cannot be used ({error.strerror}); choose another folder"
+        ) from error
 
 
 def _resolve(folder: Path, listing: Path, timeout_s: float) -> tuple[Path, ...]:

@@ -39,6 +39,9 @@ inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+# A killed broker may register again only when its last session has run out: 9 s by default.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 
 # One node.
 default.replication.factor=1

@@ -41,7 +41,6 @@ _OPTIONS = {
     "max_wal_size": "4GB",
     "min_wal_size": "256MB",
     "checkpoint_timeout": "10min",
-    "max_worker_processes": "8",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
@@ -61,7 +60,7 @@ class PostgresServer:
         self._home = home
         self._settings = settings
         self._port = port
-        self._folder = home.folder("postgres")
+        self._folder = home.folder("postgres", mode=0o711)
         self._data = self._folder / "data"
         self._password, self._password_is_new = home.password(self.name)
         self.connection = f"postgresql://{DATABASE}:{self._password}@{self.where}"
@@ -170,7 +169,7 @@ class PostgresServer:
                 process.wait(timeout=_REAP_TIMEOUT_S)
         except FileNotFoundError:
             return
-        except (psutil.NoSuchProcess, psutil.ZombieProcess, ValueError, IndexError):
+        except (psutil.NoSuchProcess, psutil.AccessDenied, ValueError, IndexError):
             pass  # gone, or the file was cut short while it was written
         _log.warning("stale_postmaster_pid_removed", path=str(path))
         path.unlink(missing_ok=True)
