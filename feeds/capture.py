@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import structlog
 
 from feeds import limits
-from feeds.compressed import Ahead, Chunk, CutFileError, read_chunks, read_pieces
+from feeds.compressed import Ahead, Chunk, CutFileError, chunk_bytes_for, read_chunks, read_pieces
 from feeds.dialects import UNKNOWN, venue_of_address, venue_of_frames
+from feeds.faults import note_fault
 from feeds.lines import ParsedLines, looks_like_capture, parse_lines
 from feeds.recording import RecordedFeed, SourceFrames
 from feeds.selection import SymbolSelection, check_symbols
 from feeds.sources import Source, find_files, group_sources, identity_of
 from headrace.errors import FeedError
 from headrace.feed import FeedOptions, FeedTally
-
-_log = structlog.get_logger(__name__)
 
 
 def open_capture(paths: str, options: FeedOptions) -> RecordedFeed:
@@ -38,10 +36,7 @@ def open_capture(paths: str, options: FeedOptions) -> RecordedFeed:
             "name a capture, docs/feeds.md shows both forms"
         )
     sources = group_sources(usable, kind="capture")
-    chunk_bytes = max(
-        limits.CHUNK_BYTES_MIN,
-        min(limits.CHUNK_BYTES_MAX, limits.READ_AHEAD_BYTES // (2 * len(sources))),
-    )
+    chunk_bytes = chunk_bytes_for(len(sources))
     identity = identity_of("capture", sources, ",".join(sorted(map(str.upper, options.symbols))))
     readers = [CaptureReader(source, options.symbols, chunk_bytes) for source in sources]
     return RecordedFeed(identity, readers, repeat=options.repeat, tally=tally)
@@ -63,15 +58,6 @@ def _is_usable(file: Path, tally: FeedTally) -> bool:
             reason, found = "file_empty", "an empty file"
     note_fault(tally, reason, file, found)
     return False
-
-
-def note_fault(tally: FeedTally, reason: str, file: Path, found: str) -> None:
-    """Count a damaged file and say so; in words only while there are few of them."""
-    tally.notes[reason] += 1
-    text = f"{file}: {found}"
-    if text not in tally.faults and len(tally.faults) < limits.FAULTS_MAX:
-        tally.faults.append(text)
-        _log.error(reason, file=str(file), found=found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,12 @@ class Chunk:
     lines_too_long: int
 
 
+def chunk_bytes_for(sources: int) -> int:
+    """Return by how many bytes each source is read when so many are read at once."""
+    share = limits.READ_AHEAD_BYTES // (2 * sources)
+    return max(limits.CHUNK_BYTES_MIN, min(limits.CHUNK_BYTES_MAX, share))
+
+
 def compression_of(head: bytes) -> str:
     """Return `gzip`, `zstd` or `plain` by the first bytes of a file."""
     if head.startswith(GZIP_MAGIC):

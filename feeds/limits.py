@@ -65,18 +65,18 @@ LIVE_BACKOFF_S_MAX = 30.0
 LIVE_RECONNECTS_MAX = 20
 """Failed openings one after the other before a stream gives up; a frame received starts afresh."""
 
-LIVE_BOOK_LEVELS = 10
+BOOK_LEVELS = 10
 """Levels of a live or simulated book in one frame."""
 
-LIVE_BOOK_INTERVAL_NS = 250_000_000
-"""Least time between two book frames of one live instrument."""
+BOOK_INTERVAL_NS = 250_000_000
+"""Least time between two book frames of one live or simulated instrument."""
 
 SIM_INSTRUMENTS_DEFAULT = 4
 SIM_INSTRUMENTS_MAX = 64
 """The simulator runs in the feed's own thread at some 10 µs an event."""
 
-SIM_BLOCK_EVENTS = 2_048
-"""Events of the simulated market in one block."""
+SIM_BLOCK_FRAMES = 2_048
+"""Frames of the simulated market made at once."""
 
-SIM_LEVEL_ORDERS_MAX = 200
-"""Orders of one simulated instrument resting on a side: older ones are cancelled."""
+SIM_SIDE_ORDERS_MAX = 200
+"""Orders resting on a side of a simulated book: a further one takes the place of any."""

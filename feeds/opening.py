@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
+from feeds import sim
 from feeds.capture import open_capture
+from feeds.table import open_table
 from headrace.errors import FeedError
 from headrace.feed import Feed, FeedOptions
 
@@ -18,12 +20,18 @@ def open_feed(text: str, options: FeedOptions, *, now_ns: Callable[[], int] = ti
     Raises:  FeedError if the text has no such form, or what it names cannot be read or reached.
     """
     kind, _, rest = text.partition(":")
-    if kind.partition("?")[0] == "sim" and ":" not in text.partition("?")[0]:
-        kind, rest = "sim", text[len("sim") :]
+    if text.partition("?")[0] == "sim":
+        kind, rest = "sim", text.removeprefix("sim")
     if options.repeat < 1:
         raise FeedError(f"feed {text}: expected --repeat of at least 1, found {options.repeat}")
     if kind == "capture":
         return open_capture(rest, options)
+    if kind == "table":
+        body, choices = split_choices(rest, feed=text, known=frozenset(("map",)))
+        return open_table(body, choices.get("map"), options)
+    if kind == "sim":
+        body, choices = split_choices(rest, feed=text, known=sim.CHOICES)
+        return sim.open_sim(body, choices, options, now_ns)
     raise FeedError(f"feed {text!r}: expected one of {_FORMS}; found the kind {kind!r}")
 
 

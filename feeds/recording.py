@@ -55,7 +55,7 @@ class _Extent:
 
     @property
     def span_ns(self) -> int:
-        """Return the shift of a pass against the one before: the time covered, up to a second, + 1 s."""
+        """Return how far passes are apart: the time covered, up to a whole second, and 1 s."""
         if self.first_ns is None or self.last_ns is None:
             return _SECOND_NS
         return (-((self.first_ns - self.last_ns) // _SECOND_NS) + 1) * _SECOND_NS
