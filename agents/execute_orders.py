@@ -152,6 +152,7 @@ def _follow(
         if not order.ended:
             _apply(due, order, account, box, cause)
     if order.ended:
+        box.count("held_absorbed", len(order.held))
         account.orders.remove(order.client_order_id)
         account.finished.add(order.client_order_id, order.report_sequence)
 

@@ -25,6 +25,11 @@ LIMIT_MAX = 2**62
 """No limit is above this, so that every figure within its limit fits 64 bits."""
 
 
+def _require(name: str, value: int, most: int) -> None:
+    if not 0 <= value <= most:
+        raise ValueError(f"{name}: expected 0 to {most}, got {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class InstrumentLimits:
     """What may be traded of one instrument; lots.
@@ -120,8 +125,3 @@ class RiskLimits:
     def of_account(self, account: str) -> AccountLimits | None:
         """Return the limits of an account, or None if it may do nothing."""
         return self.accounts.get(account)
-
-
-def _require(name: str, value: int, most: int) -> None:
-    if not 0 <= value <= most:
-        raise ValueError(f"{name}: expected 0 to {most}, got {value}")
