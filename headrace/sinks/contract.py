@@ -99,9 +99,10 @@ def require_position(key: Key, *, first: int, stored: int, expected: int, confir
     beyond the position: compaction and transaction markers leave holes in a log.
     """
     topic, partition = key
-    if stored < confirmed and first > stored:
+    known = max(expected, confirmed)
+    if stored < known and first > stored:
         raise PositionLostError(
-            f"{topic}[{partition}]: the store confirmed offset {confirmed}, now it wants {stored}; "
+            f"{topic}[{partition}]: the store had confirmed up to {known}, now it wants {stored}; "
             f"it was emptied or restored. Read on from {stored}, not from {first}"
         )
     if stored > expected:

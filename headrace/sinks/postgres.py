@@ -71,17 +71,16 @@ class PostgresSink:
                 self.rung = migrate(connection, detect_rung(connection), self._folders)
                 self._tables = prepare_tables(connection, self._topics, self._schemas)
             self._partitions = PartitionMaker() if self.rung is Rung.PLAIN else None
-        self.positions()
+            self._expected = self._read_positions(connection)
 
     def positions(self) -> dict[Key, int]:
-        """Return the next offset wanted by (topic, partition); absent where none was written."""
+        """Return the next offset wanted by (topic, partition); absent where none was written.
+
+        The caller reads on from there: what was confirmed before is forgotten.
+        """
         with self._weather():
-            rows = self._connected().execute(
-                "SELECT topic, partition, next_offset FROM headrace.sink_position "
-                "WHERE topic = ANY(%s) AND next_offset > 0",
-                [[topic.name for topic in self._topics]],
-            )
-            self._expected = {(topic, partition): offset for topic, partition, offset in rows}
+            self._expected = self._read_positions(self._connected())
+        self._confirmed.clear()
         return dict(self._expected)
 
     def write(self, parts: Sequence[Part]) -> Written:
@@ -183,6 +182,14 @@ class PostgresSink:
                 list(positions.values()),
             ],
         )
+
+    def _read_positions(self, connection: psycopg.Connection) -> dict[Key, int]:
+        rows = connection.execute(
+            "SELECT topic, partition, next_offset FROM headrace.sink_position "
+            "WHERE topic = ANY(%s) AND next_offset > 0",
+            [[topic.name for topic in self._topics]],
+        )
+        return {(topic, partition): offset for topic, partition, offset in rows}
 
     def _drop_expired(self, connection: psycopg.Connection) -> None:
         now = self._monotonic()
