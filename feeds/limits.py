@@ -78,5 +78,5 @@ SIM_INSTRUMENTS_MAX = 64
 SIM_BLOCK_FRAMES = 2_048
 """Frames of the simulated market made at once."""
 
-SIM_SIDE_ORDERS_MAX = 200
+SIM_SIDE_ORDERS_MAX = 100
 """Orders resting on a side of a simulated book: a further one takes the place of any."""

@@ -20,19 +20,19 @@ SIZE_DECIMALS = 3
 _EXCITATION_DECAY_PER_S = 8.0
 _BRANCHING = 0.6
 """Events that one event brings about in the mean: below 1, or the market runs away."""
-_MARKET_SHARE = 0.07
-_MARKET_SHARE_EXCITED = 0.12
+_MARKET_SHARE = 0.04
+_MARKET_SHARE_EXCITED = 0.10
 """Share of market orders in a calm market, and what full excitation adds to it."""
-_CANCEL_SHARE = 0.40
+_CANCEL_SHARE = 0.42
 _INSIDE_SHARE = 0.4
-_DEPTH_DECAY = 0.72
+_DEPTH_DECAY = .6
 _ORDER_LOTS_MEAN = 400.0
 _VOLATILITY_TICKS = 2.0
 """Standard deviation of the fundamental over one second."""
 _PULL_TICKS = 6.0
 _FLOW_DECAY = 0.9
-_ORDERS_LEFT_MIN = 12
-_ORDERS_AT_START = 60
+_ORDERS_LEFT_MIN = 8
+_ORDERS_USUAL = 40
 _FUNDAMENTAL_TICKS_MIN = 1_000.0
 
 
@@ -61,7 +61,7 @@ class SimulatedMarket:
 
     def _open_book(self) -> None:
         middle = int(self._fundamental)
-        for place in range(_ORDERS_AT_START):
+        for place in range(_ORDERS_USUAL):
             away = 1 + place // 3
             self._sides[BID].add(middle - away, self._order_lots())
             self._sides[ASK].add(middle + away, self._order_lots())
@@ -93,10 +93,13 @@ class SimulatedMarket:
         chance_of_buy = min(max(0.5 + 0.3 * pull + 0.15 * self._flow, 0.05), 0.95)
         is_buy = self._random.random() < chance_of_buy
         draw = self._random.random()
+        # the more orders rest, the more are taken away: the book keeps its size
+        orders = len(bids.orders) + len(asks.orders)
+        cancel_share = min(_CANCEL_SHARE * orders / (2 * _ORDERS_USUAL), 0.6)
         market_share = _MARKET_SHARE + _MARKET_SHARE_EXCITED * excited
         if draw < market_share:
             yield from self._trade(time_ns, is_buy=is_buy)
-        elif draw < market_share + _CANCEL_SHARE:
+        elif draw < market_share + cancel_share:
             self._cancel(is_buy=is_buy)
         else:
             self._rest(is_buy=is_buy)
@@ -108,7 +111,7 @@ class SimulatedMarket:
     def _trade(self, time_ns: int, *, is_buy: bool) -> Iterator[str]:
         self._flow = _FLOW_DECAY * self._flow + (1 - _FLOW_DECAY) * (1.0 if is_buy else -1.0)
         against = self._sides[ASK if is_buy else BID]
-        for price, lots in against.fill(self._order_lots(), _ORDERS_LEFT_MIN):
+        for price, lots in against.fill(self._order_lots(), orders_left_min=1):
             self._trade_id += 1
             yield trade_frame(
                 self._instrument,
@@ -118,6 +121,14 @@ class SimulatedMarket:
                 self._trade_id,
                 time_ns,
             )
+        while len(against.orders) < _ORDERS_LEFT_MIN:
+            # who makes the market steps back rather than away
+            behind = 1 + int(self._random.random() * _ORDERS_LEFT_MIN)
+            against.add(self._behind(against, behind), self._order_lots())
+
+    def _behind(self, side: BookSide, ticks: int) -> int:
+        direction = 1 if side is self._sides[ASK] else -1
+        return max(side.best_ticks + direction * ticks, 1)
 
     def _cancel(self, *, is_buy: bool) -> None:
         """Who expects a rise takes sell orders away."""
@@ -128,7 +139,6 @@ class SimulatedMarket:
     def _rest(self, *, is_buy: bool) -> None:
         """Add an order at, behind, or (where there is room) ahead of the best of its side."""
         side, other = self._sides if is_buy else self._sides[::-1]
-        direction = 1 if is_buy else -1
         room = abs(other.best_ticks - side.best_ticks) - 1
         if room and self._random.random() < _INSIDE_SHARE:
             away = -1 - int(self._random.random() * room)
@@ -136,7 +146,7 @@ class SimulatedMarket:
             away = 0
             while self._random.random() < _DEPTH_DECAY:
                 away += 1
-        side.add(max(side.best_ticks - direction * away, 1), self._order_lots())
+        side.add(self._behind(side, away), self._order_lots())
         if len(side.orders) > limits.SIM_SIDE_ORDERS_MAX:
             side.cancel_any(self._random)
 
