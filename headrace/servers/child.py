@@ -1,28 +1,24 @@
 """A server as a child process: started, watched, restarted with a bound, and ended by its pid."""
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
 import psutil
 import structlog
 import tenacity
 
-from headrace.errors import HeadraceError, InvariantError, TransientError, UsageError
+from headrace.errors import HeadraceError, InvariantError, TransientError
+from headrace.servers.command import Command
 from headrace.servers.home import Home
-from headrace.settings import ENV_PREFIX
 
 _log = structlog.get_logger(__name__)
 
@@ -48,37 +44,6 @@ LOG_BYTES_MAX = 16 * 1024 * 1024
 """Of a log file before it is turned over; one older file is kept, so a server has twice this."""
 _LOG_TAIL_BYTES = 2_000
 
-_GUARD = Path(__file__).with_name("guard.py")
-_ENVIRONMENT = frozenset({"PATH", "TMPDIR", "LD_LIBRARY_PATH"})
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A program to become, as whom, and how it must end if we end first."""
-
-    program: Path
-    argv: tuple[str, ...]
-    cwd: Path
-    owner: tuple[int, int] | None = None
-    death_signal: signal.Signals = signal.SIGKILL
-    inherit: bool = False
-    """Whether it sees our environment, for one that goes through a proxy; never HEADRACE_*."""
-
-    def guarded(self) -> list[str]:
-        """Return the command line that execs it tied to the calling thread's life."""
-        owner = "-" if self.owner is None else f"{self.owner[0]}:{self.owner[1]}"
-        tie = [str(os.getpid()), str(int(self.death_signal)), owner, str(self.program)]
-        return [sys.executable, "-I", "-S", str(_GUARD), *tie, *self.argv]
-
-    def environment(self) -> dict[str, str]:
-        """Return what it sees of our environment: nothing that could change or betray anything."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _ENVIRONMENT or (self.inherit and not name.startswith(ENV_PREFIX))
-        }
-        return kept | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
 
 class Server(Protocol):
     """What a supervised server tells of itself."""
@@ -97,44 +62,6 @@ class Server(Protocol):
 
     def answers(self) -> bool:
         """Ask it once, within a second or so, whether it serves."""
-
-
-def package_folder(name: str) -> Path:
-    """Return where an installed package lies, without importing it.
-
-    Raises:  UsageError if it is not installed.
-    """
-    found = importlib.util.find_spec(name)
-    if found is None or found.origin is None:
-        raise UsageError(f"the package {name} is not installed; run `make setup`")
-    return Path(found.origin).parent
-
-
-def run_to_end(command: Command, what: str, timeout_s: float, stdin: str = "") -> str:
-    """Run a program to its end; return its output.
-
-    Raises:  TransientError if it fails or takes longer than `timeout_s`.
-    """
-    try:
-        done = subprocess.run(
-            command.guarded(),
-            input=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=command.environment(),
-            cwd=command.cwd,
-            start_new_session=True,
-            timeout=timeout_s,
-            check=False,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except subprocess.TimeoutExpired:
-        raise TransientError(f"{what}: not done within {timeout_s:g} s") from None
-    if done.returncode != 0:
-        said = done.stdout.strip()[-_LOG_TAIL_BYTES:]
-        raise TransientError(f"{what}: exit code {done.returncode}: {said}")
-    return done.stdout
 
 
 class Child:
@@ -202,20 +129,23 @@ class Child:
                 )
             _log.error("server_failed", server=self.server.name, error=str(error))
         finally:
-            self._end_process()
-            self.state = ended
-            if not self.ready.done():  # this thread died of a bug, and says so on stderr
-                self.ready.set_exception(InvariantError(f"supervisor of {self.server.name} died"))
+            try:
+                self._end_process()
+            finally:
+                self.state = ended
+                if not self.ready.done():  # this thread died of a bug, and says so on stderr
+                    bug = InvariantError(f"the supervisor of {self.server.name} died")
+                    self.ready.set_exception(bug)
 
     def _launch(self) -> None:
         """Start the process and wait until it serves, or until the end was asked for."""
         name = self.server.name
-        began = time.monotonic()
         self._bound_log()
         self.server.prepare()
         if self._ending.is_set():
             return
         command = self.server.command()
+        began = time.monotonic()  # downloads and formatting have bounds of their own
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 command.guarded(),
@@ -293,7 +223,8 @@ class Child:
                 return
         except FileNotFoundError:
             return
-        shutil.copyfile(self._log_path, self._log_path.with_suffix(".log.1"))
+        with contextlib.suppress(OSError):  # on a full disk the bound matters, not the old lines
+            shutil.copyfile(self._log_path, self._log_path.with_suffix(".log.1"))
         os.truncate(self._log_path, 0)
 
     def _explain(self, what: str) -> str:

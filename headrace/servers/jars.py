@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from headrace.errors import TransientError, UsageError
-from headrace.servers.child import Command, run_to_end
+from headrace.servers.command import Command, run_to_end
 
 _log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from headrace.errors import UsageError
-from headrace.servers.child import Command, run_to_end
+from headrace.servers.command import Command, run_to_end
 from headrace.servers.home import Home
 from headrace.servers.jars import kafka_jars
 from headrace.servers.ports import HOST

@@ -14,7 +14,7 @@ import structlog
 from psycopg import sql
 
 from headrace.errors import UsageError
-from headrace.servers.child import Command, package_folder, run_to_end
+from headrace.servers.command import Command, package_folder, run_to_end
 from headrace.servers.home import Home
 from headrace.servers.ports import HOST
 from headrace.settings import Settings

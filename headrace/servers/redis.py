@@ -7,7 +7,7 @@ import redis
 import structlog
 
 from headrace.errors import TransientError
-from headrace.servers.child import Command, package_folder, run_to_end
+from headrace.servers.command import Command, package_folder, run_to_end
 from headrace.servers.home import Home
 from headrace.servers.ports import HOST
 from headrace.settings import Settings
