@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -64,7 +64,8 @@ class PostgresSink:
         Raises:  TransientError if the server is away; UsageError if its tables cannot be used.
         """
         self.close()
-        with self._weather():
+        with self._weather(), ExitStack() as undo:
+            undo.callback(self.close)
             connection = connect(self._dsn, f"headrace sink {self._topology}")
             self._connection = connection
             with migration_lock(connection):
@@ -72,6 +73,7 @@ class PostgresSink:
                 self._tables = prepare_tables(connection, self._topics, self._schemas)
             self._partitions = PartitionMaker() if self.rung is Rung.PLAIN else None
             self._expected = self._read_positions(connection)
+            undo.pop_all()
 
     def positions(self) -> dict[Key, int]:
         """Return the next offset wanted by (topic, partition); absent where none was written.
