@@ -1,4 +1,4 @@
-"""Builds the batches that the trading agents' tests feed them, and walks records through the chain."""
+"""Builds batches for the trading agents' tests, and walks records through the whole chain."""
 
 from collections.abc import Sequence
 from typing import Any

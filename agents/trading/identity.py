@@ -43,10 +43,12 @@ def approval_id_of(content: OrderRequest | OrderApproved, *, expire_time_ns: int
 
 
 def digest(purpose: str, *values: str | int) -> str:
-    """Return the hex BLAKE2b-128 of the values' text, each led by its length in characters.
+    """Return the hex BLAKE2b-128 of the values' UTF-8 text, each led by its length in bytes.
 
     The lengths keep `("a", "bc")` and `("ab", "c")` apart; text keeps it easy in any language.
     """
-    texts = (purpose, *map(str, values))
-    content = "".join(f"{len(text)}:{text}" for text in texts)
-    return blake2b(content.encode(), digest_size=DIGEST_BYTES).hexdigest()
+    hashed = blake2b(digest_size=DIGEST_BYTES)
+    for value in (purpose, *values):
+        text = str(value).encode()
+        hashed.update(b"%d:%s" % (len(text), text))
+    return hashed.hexdigest()
