@@ -1,0 +1,175 @@
+"""The rows of a batch's sources as records of the market topics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from agents.market.order_book import (
+    ASK_LEVELS,
+    ASK_PRICES,
+    ASK_SIZES,
+    ASKS_LISTED,
+    BID_LEVELS,
+    BID_PRICES,
+    BID_SIZES,
+    BIDS_LISTED,
+    TOP_LEVELS,
+    TOP_WIDTH,
+)
+from agents.venues.reading import AGGRESSORS
+from agents.venues.settlement import Columns, SourceRows
+from agents.venues.source_state import SourceState
+from agents.venues.timestamps import ABSENT
+from agents.venues.tracked_book import Integrity
+from headrace.batch import IntArray
+from schemas.instruments import Instrument
+from schemas.topics import BOOK, INSTRUMENT, QUOTE, TRADE
+
+INTEGRITIES = tuple(integrity.name for integrity in Integrity)
+
+
+@dataclass(slots=True)
+class MarketRecords:
+    """Records by topic, and the batch rows that caused them."""
+
+    records: dict[str, pa.RecordBatch] = field(default_factory=dict)
+    causes: dict[str, IntArray] = field(default_factory=dict)
+
+    def add(self, topic: str, causes: IntArray, columns: dict[str, pa.Array]) -> None:
+        """Add a topic's records, unless there are none."""
+        if len(causes):
+            self.records[topic] = pa.RecordBatch.from_pydict(columns)
+            self.causes[topic] = causes
+
+
+def venue_of(instrument: Instrument) -> str:
+    """Return who trades it: `binance` of `binance-usdm`, `kraken` of `live-kraken`."""
+    return instrument.market.removeprefix("live-").partition("-")[0]
+
+
+def market_records(
+    sources: Sequence[tuple[SourceState, SourceRows]], new: Sequence[tuple[int, Instrument]]
+) -> MarketRecords:
+    """Return the records of all sources, in the order of the frames they come from.
+
+    `new` are the instruments seen for the first time, with the batch row that named each.
+    """
+    instruments = [one for state, _ in sources for one in state.instruments]
+    shifts = np.cumsum([0, *(len(state.instruments) for state, _ in sources)])
+    names = pa.array([instrument.name for instrument in instruments], pa.string())
+    venues = pa.array([venue_of(instrument) for instrument in instruments], pa.string())
+    found = MarketRecords()
+    _add_instruments(found, new)
+
+    trades, _ = _merged([rows.trades for _, rows in sources], shifts)
+    slots = pa.array(trades["slot"])
+    found.add(
+        TRADE.name,
+        trades["row"],
+        {
+            "instrument": names.take(slots),
+            "venue": venues.take(slots),
+            "sequence": pa.array(trades["sequence"]),
+            "trade_id": _nullable(trades["id"]),
+            "price_ticks": pa.array(trades["price_ticks"]),
+            "size_lots": pa.array(trades["size_lots"]),
+            "aggressor": _named(AGGRESSORS, trades["aggressor"]),
+            **_times(trades),
+        },
+    )
+    quotes, _ = _merged([rows.quotes for _, rows in sources], shifts)
+    slots = pa.array(quotes["slot"])
+    found.add(
+        QUOTE.name,
+        quotes["row"],
+        {
+            "instrument": names.take(slots),
+            "venue": venues.take(slots),
+            "sequence": pa.array(quotes["sequence"]),
+            "update_id": _nullable(quotes["id"]),
+            "bid_price_ticks": pa.array(quotes["bid_price_ticks"]),
+            "bid_size_lots": pa.array(quotes["bid_size_lots"]),
+            "ask_price_ticks": pa.array(quotes["ask_price_ticks"]),
+            "ask_size_lots": pa.array(quotes["ask_size_lots"]),
+            **_times(quotes),
+        },
+    )
+    books, order = _merged([rows.books for _, rows in sources], shifts)
+    tops = np.concatenate([rows.tops.reshape(-1, TOP_WIDTH) for _, rows in sources])[order]
+    slots = pa.array(books["slot"])
+    found.add(
+        BOOK.name,
+        books["row"],
+        {
+            "instrument": names.take(slots),
+            "venue": venues.take(slots),
+            "update_id": _nullable(books["id"]),
+            "integrity": _named(INTEGRITIES, books["integrity"]),
+            "bid_price_ticks": _lists(tops, BIDS_LISTED, BID_PRICES),
+            "bid_size_lots": _lists(tops, BIDS_LISTED, BID_SIZES),
+            "ask_price_ticks": _lists(tops, ASKS_LISTED, ASK_PRICES),
+            "ask_size_lots": _lists(tops, ASKS_LISTED, ASK_SIZES),
+            "bid_levels": pa.array(tops[:, BID_LEVELS].astype(np.int32)),
+            "ask_levels": pa.array(tops[:, ASK_LEVELS].astype(np.int32)),
+            **_times(books),
+        },
+    )
+    return found
+
+
+def _add_instruments(found: MarketRecords, new: Sequence[tuple[int, Instrument]]) -> None:
+    ordered = sorted(new, key=lambda item: item[0])
+    instruments = [instrument for _, instrument in ordered]
+    found.add(
+        INSTRUMENT.name,
+        np.array([row for row, _ in ordered], np.int64),
+        {
+            "instrument": pa.array([one.name for one in instruments], pa.string()),
+            "venue": pa.array([venue_of(one) for one in instruments], pa.string()),
+            "symbol": pa.array([one.symbol for one in instruments], pa.string()),
+            "price_scale": pa.array([one.price_scale for one in instruments], pa.int32()),
+            "size_scale": pa.array([one.size_scale for one in instruments], pa.int32()),
+            "kind": pa.array([one.kind for one in instruments], pa.string()),
+            "contract_value_e8": pa.array(
+                [one.contract_value_e8 for one in instruments], pa.int64()
+            ),
+        },
+    )
+
+
+def _merged(parts: Sequence[Columns], shifts: IntArray) -> tuple[Columns, IntArray]:
+    """Return the parts' rows in the batch's order, slots counted over all sources, and the order."""
+    merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    lengths = [len(part["slot"]) for part in parts]
+    merged["slot"] = merged["slot"] + np.repeat(shifts[:-1], lengths)
+    order = np.argsort(merged["row"], kind="stable")
+    if len(parts) > 1:
+        merged = {name: column[order] for name, column in merged.items()}
+    return merged, order
+
+
+def _times(columns: Columns) -> dict[str, pa.Array]:
+    return {
+        "event_time_ns": _nullable(columns["event_time_ns"]),
+        "receive_time_ns": pa.array(columns["receive_time_ns"]),
+        "source_sequence": pa.array(columns["source_sequence"]),
+    }
+
+
+def _nullable(values: IntArray) -> pa.Array:
+    return pa.array(values, mask=values == ABSENT)
+
+
+def _named(names: Sequence[str], codes: IntArray) -> pa.Array:
+    return pa.array(names, pa.string()).take(pa.array(codes))
+
+
+def _lists(tops: IntArray, listed: int, first: int) -> pa.Array:
+    lengths = tops[:, listed]
+    offsets = np.zeros(len(tops) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    there = np.arange(TOP_LEVELS) < lengths[:, None]
+    values = tops[:, first : first + TOP_LEVELS][there]
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values))
