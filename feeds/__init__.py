@@ -1,6 +1,7 @@
 """Feeds: where frames come from outside, each named by one line of text (docs/feeds.md)."""
 
+from feeds.live import try_live
 from feeds.opening import open_feed
-from feeds.pace import paced
+from feeds.pace import paced, parse_speed
 
-__all__ = ["open_feed", "paced"]
+__all__ = ["open_feed", "paced", "parse_speed", "try_live"]

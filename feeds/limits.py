@@ -53,6 +53,9 @@ LIVE_BATCH_WAIT_S = 0.01
 LIVE_CONNECT_TIMEOUT_S = 8.0
 """How long a venue may take to send its first frame before the feed says it cannot be reached."""
 
+LIVE_START_TIMEOUT_S = 60.0
+"""How long a process may take to import ccxt: 1 s, 8 s where no bytecode is kept."""
+
 LIVE_SILENCE_S = 30.0
 """Silence after which a connection is taken for dead and opened again."""
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 
 from feeds import sim
 from feeds.capture import open_capture
+from feeds.live import open_live
 from feeds.table import open_table
 from headrace.errors import FeedError
 from headrace.feed import Feed, FeedOptions
@@ -29,6 +30,13 @@ def open_feed(text: str, options: FeedOptions, *, now_ns: Callable[[], int] = ti
     if kind == "table":
         body, choices = split_choices(rest, feed=text, known=frozenset(("map",)))
         return open_table(body, choices.get("map"), options)
+    if kind in {"live", "sim"} and options.repeat > 1:
+        raise FeedError(
+            f"feed {text}: expected a recording to repeat, found an endless feed; "
+            "leave --repeat away, or record it first and repeat the capture"
+        )
+    if kind == "live":
+        return open_live(rest, options)
     if kind == "sim":
         body, choices = split_choices(rest, feed=text, known=sim.CHOICES)
         return sim.open_sim(body, choices, options, now_ns)

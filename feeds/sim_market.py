@@ -25,7 +25,7 @@ _MARKET_SHARE_EXCITED = 0.10
 """Share of market orders in a calm market, and what full excitation adds to it."""
 _CANCEL_SHARE = 0.42
 _INSIDE_SHARE = 0.4
-_DEPTH_DECAY = .6
+_DEPTH_DECAY = 0.6
 _ORDER_LOTS_MEAN = 400.0
 _VOLATILITY_TICKS = 2.0
 """Standard deviation of the fundamental over one second."""
