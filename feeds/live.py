@@ -169,7 +169,7 @@ class LiveFeed:
         self.tally.notes["connection_failed"] += 1
         if text not in self.tally.faults and len(self.tally.faults) < limits.FAULTS_MAX:
             self.tally.faults.append(text)
-        _log.warning("live_connection_failed", venue=self._settings.venue, cause=text)
+            _log.warning("live_connection_failed", venue=self._settings.venue, cause=text)
 
     def _block(self, rows: list[Row], sequences: dict[str, int]) -> FrameBlock:
         numbers = []

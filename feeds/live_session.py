@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 from multiprocessing.queues import Queue
 from queue import Full
 from typing import Any, TypeAlias
@@ -15,7 +14,7 @@ from typing import Any, TypeAlias
 import tenacity
 
 from feeds import limits
-from feeds.plain import book_frame, json_text, quote_frame, trade_frame
+from feeds.live_frames import Frames, Stream, books_of, named, quotes_of, trades_of
 
 _ABNORMAL_CLOSURE = 1006
 
@@ -54,11 +53,6 @@ class SessionSettings:
     backoff_s_min: float = limits.LIVE_BACKOFF_S_MIN
     reconnects_max: int = limits.LIVE_RECONNECTS_MAX
     overrides: dict[str, Any] = field(default_factory=dict)
-
-
-def source_name(venue: str, symbol: str) -> str:
-    """Return the instrument's name, which is also the name of its source."""
-    return f"live-{venue}:{symbol}"
 
 
 def run_session(settings: SessionSettings, queue: "Queue[Message]") -> None:
@@ -117,29 +111,36 @@ class _Session:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send())
                 tasks.create_task(self._watch_silence())
-                for symbol in self._settings.symbols:
-                    for stream in self._streams(symbol):
-                        tasks.create_task(self._pump(symbol, stream))
+                for stream in self._streams():
+                    tasks.create_task(self._pump(stream))
         except ExceptionGroup as group:
             raise _first_session_error(group) from group
         finally:
             await self._exchange.close()
 
-    def _streams(self, symbol: str) -> list[AsyncIterator[str]]:
-        """Return what the venue offers: trades, best quotes (else from the book), the book."""
-        has, exchange = self._exchange.has, self._exchange
-        name = json_text(source_name(self._settings.venue, symbol))
-        streams = []
-        if has.get("watchTrades"):
-            streams.append(_trades(self._watching(exchange.watch_trades, symbol), name))
-        if has.get("watchBidsAsks"):
-            watch = self._watching(exchange.watch_bids_asks, [symbol])
-            streams.append(_quotes(watch, symbol, name))
-        if has.get("watchOrderBook"):
-            is_quoting = not has.get("watchBidsAsks")
-            watch = self._watching(exchange.watch_order_book, symbol)
-            streams.append(_books(watch, name, is_quoting=is_quoting))
-        return streams
+    def _streams(self) -> list[Stream]:
+        """Return what the venue offers: trades, best quotes (else from the book), the book.
+
+        One subscription for all symbols where it can: ccxt sends some venues one a second.
+        """
+        has, exchange, symbols = self._exchange.has, self._exchange, list(self._settings.symbols)
+        streams: list[Frames] = []
+        if has.get("watchTradesForSymbols"):
+            streams.append(trades_of(self._watching(exchange.watch_trades_for_symbols, symbols)))
+        elif has.get("watchTrades"):
+            streams += [trades_of(self._watching(exchange.watch_trades, name)) for name in symbols]
+        is_quoting = not has.get("watchBidsAsks")
+        if not is_quoting:
+            streams.append(quotes_of(self._watching(exchange.watch_bids_asks, symbols)))
+        if has.get("watchOrderBookForSymbols"):
+            watch = self._watching(exchange.watch_order_book_for_symbols, symbols)
+            streams.append(books_of(watch, is_quoting=is_quoting))
+        elif has.get("watchOrderBook"):
+            streams += [
+                books_of(self._watching(exchange.watch_order_book, name), is_quoting=is_quoting)
+                for name in symbols
+            ]
+        return [named(stream, self._settings.venue) for stream in streams]
 
     async def _watching(
         self, watch: Callable[..., Awaitable[Any]], target: Any
@@ -188,9 +189,8 @@ class _Session:
         with suppress(Full):
             self._queue.put_nowait(Remark(f"{type(cause).__name__}: {cause}"))
 
-    async def _pump(self, symbol: str, stream: AsyncIterator[str]) -> None:
-        source = source_name(self._settings.venue, symbol)
-        async for payload in stream:
+    async def _pump(self, stream: Stream) -> None:
+        async for source, payload in stream:
             await self._rows.put((source, time.time_ns(), payload))
 
     async def _send(self) -> None:
@@ -219,56 +219,3 @@ class _Session:
 def _first_session_error(group: ExceptionGroup[Exception]) -> Exception:
     inner = group.exceptions[0]
     return _first_session_error(inner) if isinstance(inner, ExceptionGroup) else inner
-
-
-async def _trades(updates: AsyncIterator[Any], name: str) -> AsyncIterator[str]:
-    async for trades in updates:
-        for trade in trades:
-            trade_id = str(trade.get("id") or "")
-            yield trade_frame(
-                name,
-                _decimal(trade["price"]),
-                _decimal(trade["amount"]),
-                trade.get("side"),
-                int(trade_id) if trade_id.isdecimal() else None,
-                _nanoseconds(trade.get("timestamp")),
-            )
-
-
-async def _quotes(updates: AsyncIterator[Any], symbol: str, name: str) -> AsyncIterator[str]:
-    async for update in updates:
-        ticker = update.get(symbol, update)
-        values = [ticker.get(key) for key in ("bid", "bidVolume", "ask", "askVolume")]
-        if all(values):
-            bid, bid_size, ask, ask_size = map(_decimal, values)
-            yield quote_frame(
-                name, (bid, bid_size), (ask, ask_size), None, _nanoseconds(ticker.get("timestamp"))
-            )
-
-
-async def _books(updates: AsyncIterator[Any], name: str, *, is_quoting: bool) -> AsyncIterator[str]:
-    """Yield the top of the book at most every `BOOK_INTERVAL_NS`; quotes when the best changes."""
-    quoted, due_ns = None, 0
-    async for book in updates:
-        levels = limits.BOOK_LEVELS
-        bids, asks = (_levels(book[side][:levels]) for side in ("bids", "asks"))
-        event_ns, nonce = _nanoseconds(book.get("timestamp")), book.get("nonce")
-        if is_quoting and bids and asks and quoted != (bids[0], asks[0]):
-            quoted = (bids[0], asks[0])
-            yield quote_frame(name, *quoted, nonce, event_ns)
-        if time.monotonic_ns() >= due_ns:
-            due_ns = time.monotonic_ns() + limits.BOOK_INTERVAL_NS
-            yield book_frame(name, bids, asks, nonce, event_ns)
-
-
-def _levels(levels: list[Any]) -> list[tuple[str, str]]:
-    return [(_decimal(level[0]), _decimal(level[1])) for level in levels]
-
-
-def _decimal(value: float | str) -> str:
-    """Return a number's shortest decimal text: what the venue wrote, up to 15 digits."""
-    return format(Decimal(str(value)), "f")
-
-
-def _nanoseconds(milliseconds: int | None) -> int | None:
-    return None if milliseconds is None else milliseconds * 1_000_000
