@@ -1,6 +1,7 @@
 """The shared trading rules: amounts and their rounding, identities, schemas, paged state."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from agents.simulate_venue import QUOTE_COLUMNS
 from agents.trading.amounts import (
     cash_delta_e8,
     fee_e8,
@@ -22,11 +24,12 @@ from agents.trading.pages import PagedMap, RecentMap
 from agents.trading.records import OrderRejected, schema_of
 from schemas import topics
 from schemas.instruments import E8, instrument_of
-from tests.trading_batches import KINDS, PERP, SPOT
+from tests.trading_batches import KINDS, PERP, PREDICTION_SCHEMA, SPOT
 
 SPOT_BTC = instrument_of(SPOT)
 PERP_BTC = instrument_of(PERP)
-AVRO = Path(__file__).parents[2] / "schemas" / "avro"
+ROOT = Path(__file__).parents[2]
+AVRO = ROOT / "schemas" / "avro"
 ARROW_NAMES = {"long": "int64", "boolean": "bool", "string": "string"}
 
 
@@ -44,6 +47,37 @@ def test_rows_have_the_fields_of_the_avro_schema_in_order(topic: str) -> None:
     ]
 
     assert [(each.name, str(each.type)) for each in schema_of(kind)] == expected
+
+
+def test_every_code_a_person_may_meet_is_explained() -> None:
+    page = (ROOT / "docs" / "risk.md").read_text()
+    sources = "".join(
+        (ROOT / "agents" / name).read_text()
+        for name in (
+            "check_risk.py",
+            "execute_orders.py",
+            "request_orders.py",
+            "simulate_venue.py",
+            "trading/checks.py",
+            "trading/exposure.py",
+            "trading/order_state.py",
+            "trading/paper_venue.py",
+        )
+    )
+    prefixes = "account|answer|approval|control|event|fill|held|instrument|max|open|order|overfill"
+    prefixes += "|prediction|price|quote|rate|report|request|signal|unchanged|unknown|waiting"
+    codes = set(re.findall(rf'"((?:{prefixes})_\w+)"', sources))
+
+    unexplained = {code for code in codes if not re.search(rf"\b{code}\b", page)}
+
+    assert unexplained <= set(QUOTE_COLUMNS) | _names_of_fields()
+
+
+def _names_of_fields() -> set[str]:
+    kinds = [*KINDS.values(), OrderRejected]
+    return {name for kind in kinds for name in kind.__struct_fields__} | set(
+        PREDICTION_SCHEMA.names
+    )
 
 
 @pytest.mark.parametrize(
