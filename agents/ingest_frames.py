@@ -63,8 +63,9 @@ def _by_source(records: pa.RecordBatch) -> Iterator[tuple[str, Frames]]:
     codes = encoded.indices.to_numpy()
     rows_by_code = np.argsort(codes, kind="stable")
     ends = np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))
-    payloads = records.column("payload").cast(pa.binary()).to_pylist()
-    venues = records.column("venue").dictionary_encode().to_pylist()
+    # As numpy objects: `to_pylist` takes ten times as long.
+    payloads = records.column("payload").cast(pa.binary()).to_numpy(zero_copy_only=False)
+    venues = records.column("venue").to_numpy(zero_copy_only=False)
     sequences, receive_times, time_shifts, pass_indexes = (
         records.column(name).to_numpy().astype(np.int64, copy=False)
         for name in ("sequence", "receive_time_ns", "time_shift_ns", "pass_index")
@@ -73,7 +74,6 @@ def _by_source(records: pa.RecordBatch) -> Iterator[tuple[str, Frames]]:
         encoded.dictionary.to_pylist(), pairwise([0, *ends.tolist()]), strict=True
     ):
         rows = rows_by_code[start:end]
-        places = rows.tolist()
         yield (
             source,
             Frames(
@@ -82,8 +82,8 @@ def _by_source(records: pa.RecordBatch) -> Iterator[tuple[str, Frames]]:
                 receive_times_ns=receive_times[rows],
                 time_shifts_ns=time_shifts[rows],
                 pass_indexes=pass_indexes[rows],
-                venues=[venues[place] for place in places],
-                payloads=[payloads[place] for place in places],
+                venues=venues[rows].tolist(),
+                payloads=payloads[rows].tolist(),
             ),
         )
 

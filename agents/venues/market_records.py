@@ -122,6 +122,7 @@ def market_records(
 def _add_instruments(found: MarketRecords, new: Sequence[tuple[int, Instrument]]) -> None:
     ordered = sorted(new, key=lambda item: item[0])
     instruments = [instrument for _, instrument in ordered]
+    worths = [one.contract_value_e8 for one in instruments]
     found.add(
         INSTRUMENT.name,
         np.array([row for row, _ in ordered], np.int64),
@@ -132,9 +133,7 @@ def _add_instruments(found: MarketRecords, new: Sequence[tuple[int, Instrument]]
             "price_scale": pa.array([one.price_scale for one in instruments], pa.int32()),
             "size_scale": pa.array([one.size_scale for one in instruments], pa.int32()),
             "kind": pa.array([one.kind for one in instruments], pa.string()),
-            "contract_value_e8": pa.array(
-                [one.contract_value_e8 for one in instruments], pa.int64()
-            ),
+            "contract_value_e8": pa.array(worths, pa.int64()),
         },
     )
 
