@@ -2,16 +2,18 @@
 
 from headrace.batch import Batch, DeadRow, Output, Part
 from headrace.state.tables import ObjectTable, RowTable, StructCodec
-from headrace.topology import Sink, Step, Topic, Topology
+from headrace.topology import Panel, Sink, Source, Step, Topic, Topology
 
 __all__ = [
     "Batch",
     "DeadRow",
     "ObjectTable",
     "Output",
+    "Panel",
     "Part",
     "RowTable",
     "Sink",
+    "Source",
     "Step",
     "StructCodec",
     "Topic",

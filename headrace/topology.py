@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from headrace.batch import Output
 from headrace.errors import TopologyError
+from headrace.feed import Feed, FeedOptions
 from headrace.limits import PARTITIONS_DEFAULT
 from headrace.state.tables import Table
 
@@ -61,13 +62,35 @@ class Sink:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """What the live view shows of a compacted topic: a row a key, as `row` words the record."""
+
+    title: str
+    topic: Topic
+    row: Callable[[Mapping[str, Any]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where records enter: the topic the feed's frames go to, and how a feed is opened by name.
+
+    `defaults` are tried in turn when nobody names a feed; the first that opens is used.
+    """
+
+    topic: Topic
+    open: Callable[[str, FeedOptions], Feed]
+    defaults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order, the topic its feed writes to, and its sinks."""
+    """A graph of steps in flow order, the source that feeds it, its sinks, and panels to watch it."""
 
     name: str
-    feed: Topic
+    source: Source
     steps: tuple[Step, ...]
     sinks: tuple[Sink, ...] = ()
+    panels: tuple[Panel, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a graph that cannot run."""
@@ -88,7 +111,7 @@ class Topology:
     @property
     def topics(self) -> tuple[Topic, ...]:
         """Return every topic of the graph once, in flow order."""
-        found = {self.feed.name: self.feed}
+        found = {self.source.topic.name: self.source.topic}
         for step in self.steps:
             found |= {topic.name: topic for topic in (*step.reads, *step.writes)}
         return tuple(found.values())

@@ -28,3 +28,20 @@ POSITION = Topic(
     partition_by=BY_ACCOUNT,
     cleanup="compact",
 )
+
+OUTPUTS = (
+    INSTRUMENT,
+    TRADE,
+    QUOTE,
+    BOOK,
+    FEATURE,
+    PREDICTION,
+    ORDER_REQUEST,
+    ORDER_APPROVED,
+    ORDER_REJECTED,
+    VENUE_ORDER,
+    VENUE_REPORT,
+    ORDER_EVENT,
+    POSITION,
+)
+"""What dashboards consume: everything but the raw frames."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""How steps connect: one module, one graph, one page."""

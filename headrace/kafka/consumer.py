@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import structlog
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from headrace import limits
 from headrace.batch import Headers
@@ -105,6 +106,13 @@ class Consumer:
             raise TransientError(f"group {self.group}: {error}") from error
         return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
+    @retry(
+        # A topic just made, or a broker just back, is unknown for a moment.
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_delay(limits.REQUEST_TIMEOUT_S),
+        wait=wait_random_exponential(multiplier=0.05, max=2),
+        reraise=True,
+    )
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset in the log and the one after its last."""
         try:

@@ -30,7 +30,6 @@ class Producer:
         values: Sequence[bytes | None],
         keys: Sequence[bytes | None],
         *,
-        timestamps_ms: Sequence[int] | None = None,
         partition: int | None = None,
         partitions: Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
@@ -41,14 +40,11 @@ class Producer:
         """
         self._make_room(len(values))
         if headers is not None:
-            self._send_singly(topic, values, keys, timestamps_ms, partition, headers)
+            self._send_singly(topic, values, keys, partition, headers)
             return
         messages: list[dict[str, object]] = [
             {"value": value, "key": key} for value, key in zip(values, keys, strict=True)
         ]
-        if timestamps_ms is not None:
-            for message, timestamp_ms in zip(messages, timestamps_ms, strict=True):
-                message["timestamp"] = timestamp_ms
         if partitions is not None:
             for message, chosen in zip(messages, partitions, strict=True):
                 message["partition"] = chosen
@@ -84,7 +80,6 @@ class Producer:
         topic: str,
         values: Sequence[bytes | None],
         keys: Sequence[bytes | None],
-        timestamps_ms: Sequence[int] | None,
         partition: int | None,
         headers: Sequence[Headers],
     ) -> None:
@@ -96,7 +91,6 @@ class Producer:
                 value,
                 keys[row],
                 headers=list(headers[row]),
-                timestamp=timestamps_ms[row] if timestamps_ms is not None else 0,
                 on_delivery=self._on_delivery,
                 **options,
             )

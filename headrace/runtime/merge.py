@@ -1,14 +1,13 @@
 """One order out of several inputs: records of a stream are counted over all of them."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace import limits
 from headrace.batch import Batch, BoolArray, IntArray, Part
+from headrace.runtime.parts import concat_parts, take_rows
 from headrace.state.tables import RowState, RowTable
 
 NEXT_DTYPE = np.dtype([("next", np.int64)])
@@ -29,8 +28,12 @@ class SequenceMerge:
     batches or which of them is ahead.
     """
 
-    def __init__(self, topics: Sequence[str], fields: Sequence[str], state: RowState) -> None:
-        self._topics = list(topics)
+    def __init__(
+        self, empty: Mapping[str, Part], fields: Sequence[str], state: RowState
+    ) -> None:
+        """Merge the topics `empty` has a part without records of, in its order."""
+        self._empty = empty
+        self._topics = list(empty)
         self._fields = list(fields)
         self._state = state
         self._held: dict[str, Part] = {}
@@ -167,45 +170,9 @@ class SequenceMerge:
             start += len(part)
         # Receive time never runs backwards within a stream, so this keeps each stream's order.
         order = np.lexsort((sequences[ready], streams[ready], times[ready]))
-        complete = tuple(
-            by_topic[topic] if topic in by_topic else take_rows(parts[0], np.empty(0, np.int64))
-            for topic in self._topics
-        )
+        complete = tuple(by_topic.get(topic, self._empty[topic]) for topic in self._topics)
         return Batch(
             complete,
             np.concatenate(numbers)[order].astype(np.uint8),
             np.concatenate(rows)[order],
         )
-
-
-def take_rows(part: Part, rows: IntArray) -> Part:
-    """Return the part with these rows only."""
-    chosen = rows.tolist()
-    return Part(
-        part.topic,
-        part.partition,
-        part.records.take(pa.array(rows)),
-        [part.values[row] for row in chosen],
-        [part.keys[row] for row in chosen],
-        part.offsets[rows],
-        part.timestamps_ms[rows],
-        None if part.headers is None else [part.headers[row] for row in chosen],
-    )
-
-
-def concat_parts(parts: Sequence[Part]) -> Part:
-    """Return parts of one topic as one, in this order."""
-    if len(parts) == 1:
-        return parts[0]
-    headers = None
-    if any(part.headers is not None for part in parts):
-        headers = [h for p in parts for h in (p.headers or [()] * len(p))]
-    return replace(
-        parts[0],
-        records=pa.Table.from_batches([p.records for p in parts]).combine_chunks().to_batches()[0],
-        values=[value for part in parts for value in part.values],
-        keys=[key for part in parts for key in part.keys],
-        offsets=np.concatenate([part.offsets for part in parts]),
-        timestamps_ms=np.concatenate([part.timestamps_ms for part in parts]),
-        headers=headers,
-    )

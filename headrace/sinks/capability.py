@@ -42,7 +42,7 @@ def detect_rung(connection: psycopg.Connection) -> Rung:
             log.warning("timescaledb is installed but cannot be turned on", reason=str(error))
             return Rung.PLAIN
     licence = connection.execute(
-        "SELECT current_setting('timescaledb.license', missing_ok => true)"
+        "SELECT current_setting('timescaledb.license', true)"
     ).fetchone()
     return Rung.COMMUNITY if licence == ("timescale",) else Rung.APACHE
 

@@ -1,0 +1,144 @@
+"""`headrace export`: a topic as a file."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import IO, Annotated
+
+import msgspec
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import typer
+
+from headrace import limits
+from headrace.avro.schema import load_schema
+from headrace.avro.wire import Decoder
+from headrace.cli.connect import connected
+from headrace.cli.options import HERE, ProjectFolder
+from headrace.errors import TransientError, UsageError
+from headrace.kafka.admin import Admin
+from headrace.kafka.consumer import Consumer
+from headrace.project import Project
+from headrace.runtime.assemble import open_registry
+from headrace.settings import Settings
+from headrace.topology import Topic
+
+WRITERS = ("parquet", "csv", "jsonl")
+
+
+def export(
+    topic: Annotated[str, typer.Argument(help="The topic to write out.")],
+    to: Annotated[Path, typer.Option("--to", help="FILE.parquet, FILE.csv or FILE.jsonl.")],
+    topology: Annotated[str, typer.Option(help="The topology the topic belongs to.")] = "trading",
+    project: ProjectFolder = HERE,
+) -> None:
+    """Write all records of a topic, with partition and offset, to a file."""
+    kind = to.suffix.lstrip(".")
+    if kind not in WRITERS:
+        raise UsageError(f"--to {to}: expected a file ending in .parquet, .csv or .jsonl")
+    found = Project(Path(project))
+    chosen = {t.name: t for t in found.topology(topology).topics}.get(topic)
+    if chosen is None:
+        names = ", ".join(t.name for t in found.topology(topology).topics)
+        raise UsageError(f"topology {topology} has no topic {topic!r}; it has {names}")
+    settings = Settings.load()
+    with connected(settings, only=frozenset({"kafka"})) as endpoints:
+        # Written aside and moved when complete: a file that is there is whole.
+        aside = to.with_name(f".{to.name}.part")
+        bad: list[str] = []
+        rows = _write(
+            aside, kind, _batches(found, settings, endpoints.kafka, chosen, bad.append)
+        )
+        aside.replace(to)
+    sys.stderr.write(f"{rows:,} records of {topic} written to {to}\n")
+    if bad:
+        sys.stderr.write(f"{len(bad):,} records could not be decoded; the first: {bad[0]}\n")
+
+
+def _batches(
+    project: Project,
+    settings: Settings,
+    bootstrap: str,
+    topic: Topic,
+    on_bad: Callable[[str], None],
+) -> Iterator[pa.RecordBatch]:
+    """Yield the records of a topic up to where it ended when we began."""
+    schema = load_schema(project.schemas, topic.schema)
+    decoder = Decoder(schema, open_registry(settings, bootstrap).schema)
+    admin = Admin(bootstrap)
+    names = {topic.name: topic.partitions}
+    ends, positions = admin.ends(names), admin.starts(names)
+    columns = pa.schema(
+        [pa.field("kafka_partition", pa.int32()), pa.field("kafka_offset", pa.int64())]
+        + list(schema.arrow)
+    )
+    yield pa.RecordBatch.from_pylist([], schema=columns)
+    consumer = Consumer(bootstrap, "headrace-export", "headrace-export")
+    consumer.assign(positions)
+    heard_at = monotonic()
+    while any(positions[place] < end for place, end in ends.items()):
+        parts = consumer.poll(limits.BATCH_RECORDS_MAX, 0.5)
+        if not parts and monotonic() - heard_at > limits.REQUEST_TIMEOUT_S:
+            raise TransientError(f"topic {topic.name}: no record within {limits.REQUEST_TIMEOUT_S} s")
+        for part in parts:
+            heard_at = monotonic()
+            place = (part.topic, part.partition)
+            positions[place] = part.offsets[-1] + 1
+            decoded = decoder.decode(part.values)
+            for bad in decoded.bad:
+                on_bad(f"partition {part.partition}, offset {part.offsets[bad.row]}: {bad.detail}")
+            offsets = [part.offsets[row] for row in decoded.rows.tolist()]
+            yield pa.record_batch(
+                [
+                    pa.array([part.partition] * len(offsets), pa.int32()),
+                    pa.array(offsets, pa.int64()),
+                    *decoded.records.columns,
+                ],
+                schema=columns,
+            )
+    consumer.close()
+
+
+def _write(path: Path, kind: str, batches: Iterator[pa.RecordBatch]) -> int:
+    first = next(batches)
+    rows = 0
+    with path.open("wb") as file:
+        write, close = _writer(kind, first.schema, file)
+        for batch in batches:
+            write(batch)
+            rows += batch.num_rows
+        close()
+    return rows
+
+
+def _writer(
+    kind: str, schema: pa.Schema, file: IO[bytes]
+) -> tuple[Callable[[pa.RecordBatch], object], Callable[[], object]]:
+    if kind == "parquet":
+        parquet = pyarrow.parquet.ParquetWriter(file, schema, compression="zstd")
+        return parquet.write_batch, parquet.close
+    if kind == "csv":
+        lists = [field.name for field in schema if pa.types.is_list(field.type)]
+        flat = pa.schema(
+            [pa.field(f.name, pa.string()) if f.name in lists else f for f in schema]
+        )
+        csv = pyarrow.csv.CSVWriter(file, flat)
+        return lambda batch: csv.write_batch(_flat(batch, flat)), csv.close
+    encoder = msgspec.json.Encoder()
+    return (
+        lambda batch: file.write(encoder.encode_lines(batch.to_pylist())),
+        lambda: None,
+    )
+
+
+def _flat(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return the batch with lists as JSON text, for a format that has none."""
+    columns = [
+        pa.array([msgspec.json.encode(v.as_py()).decode() for v in column], pa.string())
+        if pa.types.is_list(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.record_batch(columns, schema=schema)

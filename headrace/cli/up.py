@@ -1,0 +1,127 @@
+"""`headrace up`: a topology on this machine, from servers to screen."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from threading import Event
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from headrace.cli.connect import write_endpoints
+from headrace.cli.logs import log_to_file
+from headrace.cli.options import HERE, FeedText, ProjectFolder, Repeat, Speed, Symbols, TopologyName
+from headrace.errors import FeedError
+from headrace.feed import FeedOptions
+from headrace.project import Project
+from headrace.servers import Servers
+from headrace.servers.registry import RegistryServer
+from headrace.settings import Settings
+from headrace.topology import Topology
+from headrace.up.live import LiveView
+from headrace.up.report import make_report
+from headrace.up.run import FeedChoice, Run
+
+REFRESH_S = 0.5
+
+console = Console(stderr=True)
+
+
+def up(
+    topology: TopologyName,
+    feed: FeedText = None,
+    symbols: Symbols = None,
+    speed: Speed = "1",
+    repeat: Repeat = 1,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="Stop when a finite feed is through every step.")
+    ] = False,
+    for_s: Annotated[
+        float | None, typer.Option("--for", help="Stop after so many seconds.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report of the run here.")] = None,
+    project: ProjectFolder = HERE,
+) -> None:
+    """Run a topology with embedded servers and a live view; Ctrl-C stops it cleanly."""
+    settings = Settings.load()
+    log_to_file(settings.home / "logs" / "up.log")
+    found = Project(Path(project))
+    chosen = found.topology(topology)
+    options = FeedOptions(frozenset(symbols or ()), repeat, speed)
+    text = _choose_feed(chosen, feed, options)
+    choice = FeedChoice(text, tuple(symbols or ()), speed, repeat)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with _servers(settings) as servers:
+        noted = write_endpoints(settings.home, servers.endpoints, os.getpid())
+        with RegistryServer(servers.endpoints.kafka) as registry:
+            run = Run(found, chosen, servers.endpoints, settings.home)
+            try:
+                console.print(f"schema registry on {registry.url}; starting workers …")
+                run.start_workers()
+                run.start_feed(choice)
+                _watch(run, servers, f"feed {text}", stop, until_end=until_end, for_s=for_s)
+            finally:
+                run.stop()
+                noted.unlink()
+            if report is not None:
+                report.write_text(json.dumps(make_report(run, database=True), indent=2))
+                console.print(f"report written to {report}")
+
+
+def _choose_feed(topology: Topology, text: str | None, options: FeedOptions) -> str:
+    """Return the feed to use: the one named, or the first of the topology's own that opens."""
+    if text is not None:
+        topology.source.open(text, options)  # what cannot be opened is said before servers start
+        return text
+    *first, last = topology.source.defaults
+    for candidate in first:
+        console.print(f"trying {candidate} …")
+        try:
+            topology.source.open(candidate, options)
+        except FeedError as error:
+            console.print(f"[yellow]{candidate} cannot be used:[/yellow] {error}", soft_wrap=True)
+        else:
+            console.print(f"[bold green]using the live feed {candidate}[/bold green]")
+            return candidate
+    console.print(f"[bold yellow]no live market: using the simulator ({last})[/bold yellow]")
+    return last
+
+
+def _servers(settings: Settings) -> Servers:
+    console.print(f"starting Kafka, PostgreSQL and Redis under {settings.home} …")
+    return Servers(settings)
+
+
+def _watch(
+    run: Run,
+    servers: Servers,
+    feed_words: str,
+    stop: Event,
+    *,
+    until_end: bool,
+    for_s: float | None,
+) -> None:
+    """Show the run until it is over."""
+    view = LiveView(run, feed_words)
+    screen = Console()
+    with Live(console=screen, refresh_per_second=2, transient=False) as live:
+        while not stop.wait(REFRESH_S):
+            run.check()
+            live.update(view.render(servers.states()))
+            if for_s is not None and run.elapsed_s > for_s:
+                break
+            if until_end and run.is_finished():
+                run.check()
+                live.update(view.render(servers.states()))
+                break
+    view.close()
+    if not screen.is_terminal:
+        sys.stdout.flush()
+
+

@@ -1,0 +1,37 @@
+"""`headrace worker`: one pod's work."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headrace.cli.connect import connected
+from headrace.cli.logs import log_to_stderr
+from headrace.cli.options import HERE, ProjectFolder, TopologyName
+from headrace.project import Project
+from headrace.settings import Settings
+
+
+def worker(
+    topology: TopologyName,
+    step: Annotated[list[str] | None, typer.Option("--step", help="Only these steps.")] = None,
+    sink: Annotated[list[str] | None, typer.Option("--sink", help="Only these sinks.")] = None,
+    fused: Annotated[
+        bool, typer.Option(help="Run neighbouring steps that share a key in one task.")
+    ] = True,
+    web_port: Annotated[int, typer.Option(help="Port of Faust's web server.")] = 6066,
+    project: ProjectFolder = HERE,
+) -> None:
+    """Run steps and sinks of a topology under Faust until a signal ends it."""
+    # Faust and what it brings along are only loaded where they are used.
+    from headrace.runtime.app import run_worker
+    from headrace.runtime.assemble import Assembly, Choice
+
+    log_to_stderr()
+    settings = Settings.load()
+    found = Project(Path(project))
+    choice = Choice(tuple(step or ()), tuple(sink or ()), fused)
+    chosen = found.topology(topology)
+    needed = {"kafka", *(sink.name for sink in choice.chosen_sinks(chosen))}
+    with connected(settings, only=frozenset(needed)) as endpoints:
+        run_worker(Assembly(found, chosen, settings, endpoints).app(choice, web_port))

@@ -1,0 +1,202 @@
+"""From a topology's page to a running worker: schemas, models, topics and lanes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.avro.registry import HttpRegistry, Registry, subject_of
+from headrace.avro.schema import load_schema
+from headrace.avro.wire import Decoder
+from headrace.errors import UsageError
+from headrace.kafka.admin import Admin
+from headrace.kafka.consumer import Consumer
+from headrace.kafka.producer import Producer
+from headrace.kafka.schema_log import SchemaLog
+from headrace.project import Project
+from headrace.runtime.app import HeadraceApp, add_lane, make_app
+from headrace.runtime.chain import LoadedStep, TopicCodec, fused
+from headrace.runtime.lane import Lane
+from headrace.runtime.processor import ChainProcessor
+from headrace.runtime.sink_processor import SINK_RECORDS_MAX, SinkProcessor, open_sink
+from headrace.runtime.topics import (
+    app_name,
+    changelog_topic,
+    lane_name,
+    plans,
+    sink_lane_name,
+)
+from headrace.servers import Endpoints
+from headrace.settings import Settings
+from headrace.state.changelog import Changelog
+from headrace.topology import Sink, Step, Topic, Topology
+
+
+def open_registry(settings: Settings, bootstrap: str) -> Registry:
+    """Return the registry a setting names, or the one kept in Kafka."""
+    if settings.schema_registry is not None:
+        return HttpRegistry(settings.schema_registry)
+    return SchemaLog(bootstrap)
+
+
+def load_codecs(
+    project: Project, registry: Registry, topics: Sequence[Topic]
+) -> dict[str, TopicCodec]:
+    """Return how each topic's records are written, with ids from the registry."""
+    codecs = {}
+    for topic in topics:
+        schema = load_schema(project.schemas, topic.schema)
+        schema_id = registry.register(subject_of(topic.name), schema)
+        codecs[topic.name] = TopicCodec(topic, schema, schema_id)
+    return codecs
+
+
+def ensure_topics(
+    topology: Topology, bootstrap: str, runs: Sequence[Sequence[Step]] | None = None
+) -> list[str]:
+    """Create the topics a topology lacks; return their names."""
+    return Admin(bootstrap).ensure(plans(topology, runs))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which part of a topology a worker does: steps and sinks by name; all if both are empty.
+
+    `fuse` runs neighbouring steps that share a key in one task.
+    """
+
+    steps: tuple[str, ...] = ()
+    sinks: tuple[str, ...] = ()
+    fuse: bool = True
+
+    def runs(self, topology: Topology) -> list[list[Step]]:
+        """Return the chosen steps, fused or one by one."""
+        everything = not self.steps and not self.sinks
+        chosen = [s for s in topology.steps if everything or s.name in self.steps]
+        for name in self.steps:
+            topology.step(name)
+        return fused(chosen) if self.fuse else [[step] for step in chosen]
+
+    def chosen_sinks(self, topology: Topology) -> list[Sink]:
+        """Return the chosen sinks."""
+        names = [sink.name for sink in topology.sinks]
+        for name in self.sinks:
+            if name not in names:
+                raise UsageError(
+                    f"topology {topology.name} has no sink {name!r}; it has {', '.join(names)}"
+                )
+        everything = not self.steps and not self.sinks
+        return [sink for sink in topology.sinks if everything or sink.name in self.sinks]
+
+
+class Assembly:
+    """Builds the app of one worker process."""
+
+    def __init__(
+        self, project: Project, topology: Topology, settings: Settings, endpoints: Endpoints
+    ) -> None:
+        self._project = project
+        self._topology = topology
+        self._settings = settings
+        self._endpoints = endpoints
+        self._registry = open_registry(settings, endpoints.kafka)
+        self._codecs = load_codecs(project, self._registry, topology.topics)
+
+    def app(self, choice: Choice, web_port: int) -> HeadraceApp:
+        """Return the app that does the chosen part; topics that are missing are created."""
+        runs = choice.runs(self._topology)
+        ensure_topics(self._topology, self._endpoints.kafka, runs)
+        app = make_app(app_name(self._topology), self._settings.home, web_port)
+        for run in runs:
+            add_lane(app, self._chain_lane(app, run))
+        for sink in choice.chosen_sinks(self._topology):
+            add_lane(app, self._sink_lane(app, sink))
+        return app
+
+    def _chain_lane(self, app: HeadraceApp, run: Sequence[Step]) -> Lane:
+        name = lane_name(self._topology, run)
+        producer = Producer(self._endpoints.kafka, name)
+        consumer = Consumer(self._endpoints.kafka, name, name)
+        loaded = [self._load(step) for step in run]
+        changelog = Changelog(changelog_topic(self._topology, run), self._endpoints.kafka, producer)
+        processor = ChainProcessor(
+            loaded,
+            producer=producer,
+            consumer=consumer,
+            changelog=changelog,
+            state_folder=self._settings.home / "state" / name,
+            stats=app.stats,
+        )
+        return Lane(
+            name,
+            owner=run[0].name,
+            topics=outer_topics(run),
+            consumer=consumer,
+            processor=processor,
+            decoders=self._decoders(outer_topics(run)),
+            stats=app.stats,
+            commit_interval_s=self._settings.commit_interval_ms / 1_000,
+        )
+
+    def _sink_lane(self, app: HeadraceApp, sink: Sink) -> Lane:
+        name = sink_lane_name(self._topology, sink.name)
+        consumer = Consumer(self._endpoints.kafka, name, name)
+        schemas = {topic.name: self._codecs[topic.name].schema for topic in sink.reads}
+        target = open_sink(
+            sink,
+            topology=self._topology.name,
+            schemas=schemas,
+            endpoints=self._endpoints,
+            migrations=self._project.migrations,
+        )
+        processor = SinkProcessor(
+            sink.name,
+            target,
+            consumer=consumer,
+            producer=Producer(self._endpoints.kafka, name),
+            stats=app.stats,
+        )
+        topics = [topic.name for topic in sink.reads]
+        return Lane(
+            name,
+            owner=processor.owner,
+            topics=topics,
+            consumer=consumer,
+            processor=processor,
+            decoders=self._decoders(topics),
+            stats=app.stats,
+            commit_interval_s=self._settings.commit_interval_ms / 1_000,
+            records_max=SINK_RECORDS_MAX,
+        )
+
+    def _load(self, step: Step) -> LoadedStep:
+        arguments = dict(step.parameters)
+        if step.model is not None:
+            # onnxruntime is 40 MB that only a worker with a model needs.
+            from headrace.inference import Model
+
+            model = Model.load(self._path(step.model))
+            for topic in step.reads:
+                model.check(self._codecs[topic.name].schema.fields)
+            arguments["model"] = model
+        names = {topic.name for topic in (*step.reads, *step.writes)}
+        return LoadedStep(step, {name: self._codecs[name] for name in names}, arguments)
+
+    def _path(self, model: Path) -> Path:
+        return model if model.is_absolute() else self._project.folder / model
+
+    def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
+        return {
+            name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics
+        }
+
+
+def outer_topics(run: Sequence[Step]) -> list[str]:
+    """Return the topics a run reads from Kafka: all but those its own steps hand on."""
+    names: list[str] = []
+    written: set[str] = set()
+    for step in run:
+        names += [t.name for t in step.reads if t.name not in written and t.name not in names]
+        written |= {topic.name for topic in step.writes}
+    return names
+
+

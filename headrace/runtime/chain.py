@@ -1,0 +1,298 @@
+"""The work of one partition: steps in flow order, from the records read to the records to write."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.avro.schema import AvroSchema
+from headrace.avro.wire import encode
+from headrace.batch import Batch, DeadRow, Headers, IntArray, Output, Part
+from headrace.errors import InvariantError
+from headrace.runtime.merge import SequenceMerge, merge_table
+from headrace.runtime.parts import empty_part
+from headrace.state.tables import TableState
+from headrace.topology import Step, Topic
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCodec:
+    """How the records of a topic are written: its schema and the schema's id."""
+
+    topic: Topic
+    schema: AvroSchema
+    schema_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStep:
+    """A step with what its agent needs loaded, and the codecs of all topics it touches."""
+
+    step: Step
+    codecs: Mapping[str, TopicCodec]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """Records a step writes to one topic, ready to send."""
+
+    step: str
+    topic: str
+    values: Sequence[bytes]
+    keys: Sequence[bytes]
+    partition_keys: Sequence[bytes] | None
+    headers: Sequence[Headers] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A record a step could not process, with what its dead letter says."""
+
+    step: str
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    key: bytes | None
+    headers: Headers
+    cause: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Results:
+    """What came of one call of a chain."""
+
+    emissions: list[Emission] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)
+    records_in: Counter[str] = field(default_factory=Counter)
+    records_out: Counter[str] = field(default_factory=Counter)
+    busy_ns: Counter[str] = field(default_factory=Counter)
+
+
+class Chain:
+    """Steps fused over one partition: what one writes the next reads at once, in the same call.
+
+    Pure but for its state: the same parts in the same order give the same results.
+    """
+
+    def __init__(self, steps: Sequence[LoadedStep], partition: int) -> None:
+        self._steps = steps
+        self._partition = partition
+        self.counts: Counter[str] = Counter()
+        self.tables: dict[str, TableState] = {}
+        self._merges: dict[str, SequenceMerge] = {}
+        for loaded in steps:
+            step = loaded.step
+            if step.table is not None:
+                self.tables[step.table.name] = step.table.open()
+            if step.merge:
+                state = merge_table(step.name).open()
+                self.tables[state.table.name] = state
+                self._merges[step.name] = SequenceMerge(self._empty(loaded), step.merge, state)
+
+    def process(self, parts: Sequence[Part], now_s: float) -> Results:
+        """Run every step on the parts it reads and on what the steps before it wrote.
+
+        `now_s` is a monotonic clock, for merges that give up on a lost record; agents see none.
+        """
+        results = Results()
+        available = {part.topic: part for part in parts}
+        for loaded in self._steps:
+            started_ns = time.perf_counter_ns()
+            batch = self._batch(loaded, available, now_s)
+            if batch is None:
+                continue
+            output = self._call(loaded, batch)
+            self._collect(loaded, batch, output, results, available)
+            results.busy_ns[loaded.step.name] += time.perf_counter_ns() - started_ns
+        return results
+
+    def held_offsets(self) -> dict[str, int]:
+        """Return by topic the first offset that is read but not processed yet."""
+        return {
+            topic: int(part.offsets.min())
+            for merge in self._merges.values()
+            for topic, part in merge.held().items()
+            if part.offsets.min() >= 0
+        }
+
+    def held_records(self) -> dict[str, int]:
+        """Return by topic how many records a merge holds back."""
+        return {
+            topic: len(part)
+            for merge in self._merges.values()
+            for topic, part in merge.held().items()
+        }
+
+    def _empty(self, loaded: LoadedStep) -> dict[str, Part]:
+        return {
+            topic.name: empty_part(
+                topic.name, self._partition, loaded.codecs[topic.name].schema.arrow
+            )
+            for topic in loaded.step.reads
+        }
+
+    def _batch(
+        self, loaded: LoadedStep, available: Mapping[str, Part], now_s: float
+    ) -> Batch | None:
+        step = loaded.step
+        mine = [available[topic.name] for topic in step.reads if topic.name in available]
+        merge = self._merges.get(step.name)
+        if merge is not None:
+            batch, counts = merge.add(mine, now_s)
+            self._count(step, counts)
+            return batch
+        if not any(len(part) for part in mine):
+            return None
+        if len(step.reads) == 1:
+            return Batch.of(mine[0])
+        empty = self._empty(loaded)
+        parts = tuple(available.get(name, none) for name, none in empty.items())
+        numbers = [np.full(len(part), i, np.uint8) for i, part in enumerate(parts)]
+        rows = [np.arange(len(part), dtype=np.int64) for part in parts]
+        return Batch(parts, np.concatenate(numbers), np.concatenate(rows))
+
+    def _call(self, loaded: LoadedStep, batch: Batch) -> Output:
+        arguments = dict(loaded.arguments)
+        if loaded.step.table is not None:
+            arguments["state"] = self.tables[loaded.step.table.name]
+        return loaded.step.agent(batch, **arguments)
+
+    def _collect(
+        self,
+        loaded: LoadedStep,
+        batch: Batch,
+        output: Output,
+        results: Results,
+        available: dict[str, Part],
+    ) -> None:
+        step = loaded.step
+        results.records_in[step.name] += len(batch)
+        self._count(step, output.counts)
+        results.dead.extend(_dead(step, batch, dead) for dead in output.dead)
+        declared = {topic.name for topic in step.writes}
+        stamp_ms = max(int(p.timestamps_ms.max()) for p in batch.parts if len(p))
+        for name, records in output.records.items():
+            if name not in declared:
+                raise InvariantError(
+                    f"step {step.name} wrote to {name}, which its topology does not declare; "
+                    f"it declares {', '.join(sorted(declared)) or 'nothing'}"
+                )
+            if records.num_rows == 0:
+                continue
+            causes = output.causes.get(name)
+            emission = self._emission(loaded, name, records, batch, causes)
+            results.emissions.append(emission)
+            results.records_out[step.name] += records.num_rows
+            available[name] = _internal_part(emission, records, self._partition, stamp_ms)
+
+    def _emission(
+        self,
+        loaded: LoadedStep,
+        name: str,
+        records: pa.RecordBatch,
+        batch: Batch,
+        causes: IntArray | None,
+    ) -> Emission:
+        codec = loaded.codecs[name]
+        topic = codec.topic
+        narrower = topic.partition_by and topic.partition_by != topic.key
+        values, keys = encode_records(records, codec)
+        return Emission(
+            loaded.step.name,
+            name,
+            values,
+            keys,
+            keys_of(records, topic.partition_by) if narrower else None,
+            _headers_of(batch, causes),
+        )
+
+    def _count(self, step: Step, counts: Mapping[str, int]) -> None:
+        for name, count in counts.items():
+            if count:
+                self.counts[f"{step.name}.{name}"] += count
+
+
+def encode_records(records: pa.RecordBatch, codec: TopicCodec) -> tuple[list[bytes], list[bytes]]:
+    """Return the values and keys of these records, ready to send."""
+    values = encode(records, codec.schema, codec.schema_id)
+    return values, keys_of(records, codec.topic.key)
+
+
+def keys_of(records: pa.RecordBatch, fields: Sequence[str]) -> list[bytes]:
+    """Return the key of each record: the text of these fields, joined by `/`."""
+    columns = [records.column(field).cast(pa.string()) for field in fields]
+    text = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "/")
+    encoded = text.dictionary_encode()
+    names = [name.encode() for name in encoded.dictionary.to_pylist()]
+    return [names[index] for index in encoded.indices.to_pylist()]
+
+
+def _headers_of(batch: Batch, causes: IntArray | None) -> list[Headers] | None:
+    """Return the headers of the batch rows that caused the output rows, if there are any."""
+    if causes is None or all(part.headers is None for part in batch.parts):
+        return None
+    found: list[Headers] = []
+    for row in causes.tolist():
+        part = batch.parts[batch.order_parts[row]]
+        found.append(part.headers[int(batch.order_rows[row])] if part.headers is not None else ())
+    return found
+
+
+def _internal_part(
+    emission: Emission, records: pa.RecordBatch, partition: int, stamp_ms: int
+) -> Part:
+    """Return what a step wrote as the next step of the chain reads it; it has no offsets yet."""
+    count = records.num_rows
+    return Part(
+        emission.topic,
+        partition,
+        records,
+        emission.values,
+        emission.keys,
+        np.full(count, -1, np.int64),
+        np.full(count, stamp_ms, np.int64),
+        emission.headers,
+    )
+
+
+def _dead(step: Step, batch: Batch, dead: DeadRow) -> Dead:
+    part = batch.parts[dead.part]
+    return Dead(
+        step.name,
+        part.topic,
+        part.partition,
+        int(part.offsets[dead.row]),
+        part.values[dead.row],
+        part.keys[dead.row],
+        () if part.headers is None else part.headers[dead.row],
+        dead.cause,
+        dead.detail,
+    )
+
+
+def fused(steps: Sequence[Step]) -> list[list[Step]]:
+    """Return the steps in runs that can share a task: each reads by the key the run reads by."""
+    runs: list[list[Step]] = []
+    for step in steps:
+        previous = {topic.name for s in runs[-1] for topic in s.writes} if runs else set()
+        joins = any(topic.name in previous for topic in step.reads)
+        if runs and joins and _partition_key(step) == _partition_key(runs[-1][0]):
+            runs[-1].append(step)
+        else:
+            runs.append([step])
+    return runs
+
+
+def _partition_key(step: Step) -> tuple[tuple[str, ...], int]:
+    topic = step.reads[0]
+    return topic.partition_by or topic.key, topic.partitions
+
+

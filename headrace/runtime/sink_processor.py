@@ -1,0 +1,161 @@
+"""What a lane does with the records it reads: copy them out of Kafka through a sink."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import structlog
+from pydantic import SecretStr
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_delay,
+)
+from tenacity import wait_random_exponential as jittered
+
+from headrace.avro.schema import AvroSchema
+from headrace.batch import DeadRow, Part
+from headrace.errors import InvariantError, TransientError
+from headrace.kafka.consumer import Consumer, Offsets
+from headrace.kafka.producer import Producer
+from headrace.runtime.chain import Dead
+from headrace.runtime.dead_letters import send_dead
+from headrace.runtime.stats import Stats
+from headrace.servers import Endpoints
+from headrace.sinks import PositionLostError, PostgresSink, RecordSink, RedisSink
+from headrace.topology import Sink
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+SINK_RECORDS_MAX = 32_768
+"""Records a sink writes at once: a transaction is dear, its memory is not."""
+
+OUTAGE_S_MAX = 300.0
+"""How long a sink waits for a server that is away before its worker stops."""
+
+RETRY_WAIT_S_MAX = 5.0
+
+
+def open_sink(
+    sink: Sink,
+    *,
+    topology: str,
+    schemas: Mapping[str, AvroSchema],
+    endpoints: Endpoints,
+    migrations: Path,
+) -> RecordSink:
+    """Return the target a topology names; not yet connected."""
+    if sink.name == "postgres":
+        documents = {topic: json.loads(schema.text) for topic, schema in schemas.items()}
+        return PostgresSink(
+            SecretStr(endpoints.postgres), topology, sink.reads, documents, migrations=migrations
+        )
+    return RedisSink(SecretStr(endpoints.redis), topology, sink.reads)
+
+
+class SinkProcessor:
+    """Writes what a lane reads; the target's own positions decide what is new."""
+
+    def __init__(
+        self, name: str, target: RecordSink, *, consumer: Consumer, producer: Producer, stats: Stats
+    ) -> None:
+        self.owner = f"sink_{name}"
+        self._target = target
+        self._consumer = consumer
+        self._producer = producer
+        self._stats = stats
+        self._is_open = False
+        self._uncommitted: Offsets = {}
+        self._counts: Counter[str] = Counter()
+
+    def assigned(self, places: Sequence[tuple[str, int]]) -> Offsets:
+        """Return from where the target wants these partitions read."""
+        wanted = self._persist(self._target.positions)
+        return {place: wanted.get(place, 0) for place in places}
+
+    def revoked(self, places: Sequence[tuple[str, int]]) -> None:
+        """Nothing is held for a partition."""
+
+    def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
+        """Write what was read."""
+        send_dead(self._producer, dead)
+        started_ns = time.perf_counter_ns()
+        written = self._persist(lambda: self._target.write(parts))
+        send_dead(self._producer, [self._letter(parts[row.part], row) for row in written.dead])
+        now_ms = time.time_ns() // 1_000_000
+        stamps = [part.timestamps_ms for part in parts]
+        self._stats.add_batch(
+            self.owner,
+            records_in=sum(len(part) for part in parts),
+            records_out=written.rows,
+            dead_letters=len(written.dead),
+            busy_ns=time.perf_counter_ns() - started_ns,
+            ages_ms=now_ms - np.concatenate(stamps) if stamps else np.empty(0, np.int64),
+        )
+        self._uncommitted |= read_to
+
+    def idle(self) -> None:
+        """Nothing is due by time alone."""
+
+    def commit(self) -> Offsets:
+        """Tell the group how far the target has come: for lag only, the target knows better."""
+        committed, self._uncommitted = self._uncommitted, {}
+        if committed:
+            self._producer.flush()
+            self._consumer.commit(committed)
+        return committed
+
+    def held_records(self) -> Mapping[tuple[str, int], int]:
+        """Nothing is held back."""
+        return {}
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._target.close()
+
+    def _letter(self, part: Part, dead: DeadRow) -> Dead:
+        return Dead(
+            self.owner,
+            part.topic,
+            part.partition,
+            int(part.offsets[dead.row]),
+            part.values[dead.row],
+            part.keys[dead.row],
+            () if part.headers is None else part.headers[dead.row],
+            dead.cause,
+            dead.detail,
+        )
+
+    def _persist(self, act: Callable[[], Result]) -> Result:
+        """Act on the target, over outages that end in time, opening it anew after each."""
+        for attempt in Retrying(
+            # A store that lost what it had confirmed has to be read for again from the start of a
+            # worker: trying the same write again cannot help.
+            retry=retry_if_exception_type(TransientError)
+            & retry_if_not_exception_type(PositionLostError),
+            stop=stop_after_delay(OUTAGE_S_MAX),
+            wait=jittered(multiplier=0.1, max=RETRY_WAIT_S_MAX),
+            before_sleep=self._note_outage,
+            reraise=True,
+        ):
+            with attempt:
+                if not self._is_open:
+                    self._target.open()
+                    self._is_open = True
+                return act()
+        raise InvariantError("a retry ended without a result")
+
+    def _note_outage(self, state: RetryCallState) -> None:
+        self._is_open = False
+        self._counts["outage"] += 1
+        self._stats.set_counts(self.owner, Counter({f"{self.owner}.outage": self._counts["outage"]}))
+        error = state.outcome.exception() if state.outcome is not None else None
+        log.warning("sink_away", sink=self.owner, attempt=state.attempt_number, error=str(error))

@@ -1,0 +1,1 @@
+"""`headrace up`: a whole topology on this machine, watched until it ends."""

@@ -1,0 +1,73 @@
+"""How far the lanes of a topology are behind, as Kafka has it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.kafka.admin import Admin
+from headrace.kafka.consumer import Offsets
+from headrace.runtime.assemble import Choice, outer_topics
+from headrace.runtime.topics import lane_name, sink_lane_name
+from headrace.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class LaneGroup:
+    """The consumer group of a lane and the topics it reads, with their partition counts."""
+
+    group: str
+    topics: dict[str, int]
+
+
+def lane_groups(topology: Topology, choice: Choice) -> list[LaneGroup]:
+    """Return the groups of the chosen part of a topology."""
+    partitions = {topic.name: topic.partitions for topic in topology.topics}
+    chains = [
+        LaneGroup(lane_name(topology, run), {n: partitions[n] for n in outer_topics(run)})
+        for run in choice.runs(topology)
+    ]
+    sinks = [
+        LaneGroup(
+            sink_lane_name(topology, sink.name),
+            {topic.name: topic.partitions for topic in sink.reads},
+        )
+        for sink in choice.chosen_sinks(topology)
+    ]
+    return chains + sinks
+
+
+class LagWatch:
+    """Asks Kafka for ends and committed offsets of a topology's groups."""
+
+    def __init__(self, bootstrap: str, groups: Sequence[LaneGroup]) -> None:
+        self._admin = Admin(bootstrap)
+        self._groups = groups
+        self._topics = {name: count for group in groups for name, count in group.topics.items()}
+
+    def ends(self) -> Offsets:
+        """Return the end of every partition the groups read."""
+        return self._admin.ends(self._topics)
+
+    def lags(self, ends: Offsets | None = None) -> dict[str, int]:
+        """Return by group how many records it has not finished."""
+        known = self.ends() if ends is None else ends
+        found = {}
+        for group in self._groups:
+            committed = self._admin.committed(group.group)
+            found[group.group] = sum(
+                max(0, known[topic, partition] - committed.get((topic, partition), 0))
+                for topic, count in group.topics.items()
+                for partition in range(count)
+            )
+        return found
+
+    def counts(self, topics: dict[str, int]) -> dict[str, int]:
+        """Return how many offsets each topic spans: its records, where none was compacted away."""
+        ends, starts = self._admin.ends(topics), self._admin.starts(topics)
+        found = dict.fromkeys(topics, 0)
+        for (topic, partition), end in ends.items():
+            found[topic] += end - starts[topic, partition]
+        return found
+
+    def worst(self) -> int:
+        """Return the lag of the group that is furthest behind."""
+        return max(self.lags().values(), default=0)

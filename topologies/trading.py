@@ -1,0 +1,89 @@
+"""The trading graph: from exchange frames to orders, fills and positions."""
+
+from pathlib import Path
+
+from agents.build_features import WINDOWS_BY_INSTRUMENT, build_features
+from agents.check_risk import TABLE as EXPOSURE_BY_ACCOUNT
+from agents.check_risk import check_risk
+from agents.execute_orders import TABLE as ORDER_BY_ACCOUNT
+from agents.execute_orders import execute_orders
+from agents.ingest_frames import MARKET_BY_SOURCE, ingest_frames
+from agents.predict_direction import predict_direction
+from agents.request_orders import TABLE as SIGNAL_BY_INSTRUMENT
+from agents.request_orders import request_orders
+from agents.simulate_venue import TABLE as VENUE_BY_INSTRUMENT
+from agents.simulate_venue import simulate_venue
+from agents.trading.decision import DecisionRule
+from agents.trading.limits import RiskLimits
+from agents.trading.paper_venue import PaperVenueRules
+from feeds import open_feed
+from headrace import Panel, Sink, Source, Step, Topology
+from schemas import topics as t
+from topologies.panels import position_row
+
+TOPOLOGY = Topology(
+    name="trading",
+    source=Source(
+        t.FRAME, open_feed, defaults=("live:binance:BTC/USDT,ETH/USDT", "sim:3")
+    ),
+    steps=(
+        Step(
+            "ingest",
+            ingest_frames,
+            reads=(t.FRAME,),
+            writes=(t.TRADE, t.QUOTE, t.BOOK, t.INSTRUMENT),
+            table=MARKET_BY_SOURCE,
+        ),
+        Step(
+            "features",
+            build_features,
+            reads=(t.TRADE, t.QUOTE),
+            merge=("source", "instrument"),
+            writes=(t.FEATURE,),
+            table=WINDOWS_BY_INSTRUMENT,
+        ),
+        Step(
+            "inference",
+            predict_direction,
+            reads=(t.FEATURE,),
+            writes=(t.PREDICTION,),
+            model=Path("models/direction"),
+        ),
+        Step(
+            "decision",
+            request_orders,
+            reads=(t.PREDICTION,),
+            writes=(t.ORDER_REQUEST,),
+            table=SIGNAL_BY_INSTRUMENT,
+            parameters={"rule": DecisionRule()},
+        ),
+        Step(
+            "risk",
+            check_risk,
+            reads=(t.ORDER_REQUEST, t.ORDER_EVENT, t.ACCOUNT_CONTROL),
+            writes=(t.ORDER_APPROVED, t.ORDER_REJECTED),
+            table=EXPOSURE_BY_ACCOUNT,
+            parameters={"limits": RiskLimits()},
+        ),
+        Step(
+            "execution",
+            execute_orders,
+            reads=(t.ORDER_APPROVED, t.VENUE_REPORT),
+            writes=(t.VENUE_ORDER, t.ORDER_EVENT, t.POSITION),
+            table=ORDER_BY_ACCOUNT,
+        ),
+        Step(
+            "venue",
+            simulate_venue,
+            reads=(t.VENUE_ORDER, t.QUOTE),
+            writes=(t.VENUE_REPORT,),
+            table=VENUE_BY_INSTRUMENT,
+            parameters={"venue": PaperVenueRules()},
+        ),
+    ),
+    sinks=(
+        Sink("postgres", t.OUTPUTS),
+        Sink("redis", t.OUTPUTS),
+    ),
+    panels=(Panel("positions and PnL", t.POSITION, position_row),),
+)
