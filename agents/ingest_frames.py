@@ -36,13 +36,13 @@ def ingest_frames(batch: Batch, state: ObjectState[SourceState]) -> Output:
     """
     counts: Counter[str] = Counter()
     dead: list[DeadRow] = []
-    sources: list[tuple[SourceState, SourceRows]] = []
+    sources: list[tuple[str, SourceState, SourceRows]] = []
     new: list[tuple[int, Instrument]] = []
     for source, frames in _by_source(batch.records):
         held = state.edit(source)
         ledger = Ledger(len(frames.rows))
         reading = _read(held, frames, ledger, source)
-        sources.append((held, settle(reading, frames, ledger)))
+        sources.append((source, held, settle(reading, frames, ledger)))
         new += [(int(frames.rows[at]), held.instruments[slot]) for at, slot in reading.new_slots]
         dead += [
             DeadRow(0, int(frames.rows[position]), cause, detail)

@@ -31,7 +31,7 @@ def frames_of_rows(
     texts = {name: _column(rows, mapping, name) for name in mapping.fields}
     reasons = _reasons(texts, mapping)
     if symbols:
-        chosen = pc.is_in(pc.utf8_upper(texts["symbol"]), pa.array(sorted(symbols)))
+        chosen = pc.is_in(pc.ascii_upper(texts["symbol"]), pa.array(sorted(symbols)))
         reasons[(reasons == "") & ~_mask(chosen)] = "not_selected"
     tally.lines_read += rows.num_rows
     good = reasons == ""
@@ -68,9 +68,8 @@ def _reasons(texts: dict[str, Any], mapping: TableMapping) -> Any:
         bad = ~_mask(pc.match_substring_regex(texts[name], pattern)) & (reasons == "")
         if not bad.any():
             continue
-        lowered = pc.utf8_lower if name == "symbol" else pc.ascii_lower
         rows = np.flatnonzero(bad)
-        found = lowered(pc.ascii_trim_whitespace(texts[name].take(pa.array(rows))))
+        found = pc.ascii_lower(pc.ascii_trim_whitespace(texts[name].take(pa.array(rows))))
         is_empty = _mask(pc.equal(found, ""))
         is_nan = _mask(pc.match_substring_regex(found, r"^[+-]?(nan|inf|infinity)$"))
         reasons[rows] = np.where(

@@ -111,10 +111,10 @@ def settle(account: AccountRisk, event: OrderEvent, instrument: Instrument) -> s
     if found is None:
         return "event_finished"
     _require_consistent(event, found)
-    if event.event_sequence <= found.event_sequence and event.state not in TERMINAL_STATES:
-        return "event_duplicate"
     filled = max(0, event.filled_lots - found.filled_lots)
     ended = event.state in TERMINAL_STATES
+    if filled == 0 and not ended and event.event_sequence <= found.event_sequence:
+        return "event_duplicate"
     freed = found.quantity_lots - found.filled_lots if ended else filled
     risk = account.edit_instrument(found.instrument)
     if found.side == BUY:
@@ -127,7 +127,7 @@ def settle(account: AccountRisk, event: OrderEvent, instrument: Instrument) -> s
         account.reservations.remove(event.request_id)
     else:
         found.filled_lots += filled
-        found.event_sequence = event.event_sequence
+        found.event_sequence = max(found.event_sequence, event.event_sequence)
     revalue(account, risk, instrument)
     return "event_applied"
 

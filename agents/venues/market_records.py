@@ -50,27 +50,27 @@ def venue_of(instrument: Instrument) -> str:
 
 
 def market_records(
-    sources: Sequence[tuple[SourceState, SourceRows]], new: Sequence[tuple[int, Instrument]]
+    sources: Sequence[tuple[str, SourceState, SourceRows]], new: Sequence[tuple[int, Instrument]]
 ) -> MarketRecords:
     """Return the records of all sources, in the order of the frames they come from.
 
     `new` are the instruments seen for the first time, with the batch row that named each.
     """
-    instruments = [one for state, _ in sources for one in state.instruments]
-    shifts = np.cumsum([0, *(len(state.instruments) for state, _ in sources)])
-    names = pa.array([instrument.name for instrument in instruments], pa.string())
-    venues = pa.array([venue_of(instrument) for instrument in instruments], pa.string())
+    instruments = [(one.name, name) for name, state, _ in sources for one in state.instruments]
+    shifts = np.cumsum([0, *(len(state.instruments) for _, state, _ in sources)])
+    names = pa.array([instrument for instrument, _ in instruments], pa.string())
+    origins = pa.array([source for _, source in instruments], pa.string())
     found = MarketRecords()
     _add_instruments(found, new)
 
-    trades, _ = _merged([rows.trades for _, rows in sources], shifts)
+    trades, _ = _merged([rows.trades for _, _, rows in sources], shifts)
     slots = pa.array(trades["slot"])
     found.add(
         TRADE.name,
         trades["row"],
         {
             "instrument": names.take(slots),
-            "venue": venues.take(slots),
+            "source": origins.take(slots),
             "sequence": pa.array(trades["sequence"]),
             "trade_id": _nullable(trades["id"]),
             "price_ticks": pa.array(trades["price_ticks"]),
@@ -79,14 +79,14 @@ def market_records(
             **_times(trades),
         },
     )
-    quotes, _ = _merged([rows.quotes for _, rows in sources], shifts)
+    quotes, _ = _merged([rows.quotes for _, _, rows in sources], shifts)
     slots = pa.array(quotes["slot"])
     found.add(
         QUOTE.name,
         quotes["row"],
         {
             "instrument": names.take(slots),
-            "venue": venues.take(slots),
+            "source": origins.take(slots),
             "sequence": pa.array(quotes["sequence"]),
             "update_id": _nullable(quotes["id"]),
             "bid_price_ticks": pa.array(quotes["bid_price_ticks"]),
@@ -96,15 +96,15 @@ def market_records(
             **_times(quotes),
         },
     )
-    books, order = _merged([rows.books for _, rows in sources], shifts)
-    tops = np.concatenate([rows.tops.reshape(-1, TOP_WIDTH) for _, rows in sources])[order]
+    books, order = _merged([rows.books for _, _, rows in sources], shifts)
+    tops = np.concatenate([rows.tops.reshape(-1, TOP_WIDTH) for _, _, rows in sources])[order]
     slots = pa.array(books["slot"])
     found.add(
         BOOK.name,
         books["row"],
         {
             "instrument": names.take(slots),
-            "venue": venues.take(slots),
+            "source": origins.take(slots),
             "update_id": _nullable(books["id"]),
             "integrity": _named(INTEGRITIES, books["integrity"]),
             "bid_price_ticks": _lists(tops, BIDS_LISTED, BID_PRICES),
@@ -139,7 +139,7 @@ def _add_instruments(found: MarketRecords, new: Sequence[tuple[int, Instrument]]
 
 
 def _merged(parts: Sequence[Columns], shifts: IntArray) -> tuple[Columns, IntArray]:
-    """Return the parts' rows in the batch's order, slots counted over all sources, and the order."""
+    """Return the rows in the order of the batch, slots counted over all sources, and the order."""
     merged = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     lengths = [len(part["slot"]) for part in parts]
     merged["slot"] = merged["slot"] + np.repeat(shifts[:-1], lengths)

@@ -5,11 +5,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from headrace.batch import Batch, Part
+from agents.ingest_frames import MARKET_BY_SOURCE, ingest_frames
+from agents.venues.source_state import SourceState
+from headrace.batch import Batch, Output, Part
+from headrace.state.tables import ObjectState
 
 SCHEMA = pa.schema(
     {
@@ -83,3 +87,29 @@ def batch_of(frames: Sequence[Frame]) -> Batch:
             timestamps_ms=np.zeros(count, np.int64),
         )
     )
+
+
+def numbered(payloads: Iterable[str], *, venue: str, source: str = "test") -> list[Frame]:
+    """Return these payloads as frames of one source, a millisecond apart."""
+    lines = ((index * 1_000_000, payload) for index, payload in enumerate(payloads, start=1))
+    return frames_of(lines, venue=venue, source=source)
+
+
+def ingest(frames: Sequence[Frame], state: ObjectState[SourceState] | None = None) -> Output:
+    """Return what one batch of these frames becomes, in a new state unless one is given."""
+    state = MARKET_BY_SOURCE.open() if state is None else state
+    output = ingest_frames(batch_of(frames), state)
+    outcomes = {name: count for name, count in output.counts.items() if name.startswith("frame_")}
+    assert sum(outcomes.values()) == len(frames), outcomes
+    return output
+
+
+def rows_of(output: Output, topic: str) -> list[dict[str, Any]]:
+    """Return the records of a topic as rows."""
+    records = output.records.get(f"market.{topic}.v1")
+    return [] if records is None else records.to_pylist()
+
+
+def frame_counts(output: Output) -> dict[str, int]:
+    """Return the outcomes of frames, without the other counts."""
+    return {name: count for name, count in output.counts.items() if name.startswith("frame_")}
