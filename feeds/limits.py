@@ -31,9 +31,6 @@ FAULTS_MAX = 100
 TABLE_ROWS_MAX = 16_384
 """Rows of a table turned into frames at once."""
 
-PACE_SLICE_NS = 50_000_000
-"""Most market time in one block of a paced feed: what a person sees as continuous."""
-
 LIVE_SYMBOLS_A_PROCESS = 20
 """A message costs 25 to 70 µs in ccxt: 20 busy symbols keep one process below a full core."""
 
