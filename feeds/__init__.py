@@ -2,6 +2,5 @@
 
 from feeds.live import try_live
 from feeds.opening import open_feed
-from feeds.pace import paced, parse_speed
 
-__all__ = ["open_feed", "paced", "parse_speed", "try_live"]
+__all__ = ["open_feed", "try_live"]
