@@ -11,6 +11,7 @@ from headrace.sinks import PostgresSink
 from headrace.sinks.capability import Rung
 from schemas import topics
 from tests.integration.sink_records import MIGRATIONS, SCHEMAS, START_NS, SUNK, part_of
+from tests.integration.timescale_community import community_server, prepared_modules
 from tests.integration.timescale_root import UnpreparableError, prepared_root, timescale_server
 
 pytestmark = pytest.mark.slow
@@ -78,3 +79,41 @@ def test_a_second_start_finds_everything_made(sink: PostgresSink) -> None:
     sink.open()
 
     assert sink.positions() == before
+
+
+def test_the_community_licence_is_used_to_the_full() -> None:
+    """Made by the sink's own `open`; filled by INSERT, as this server has no COPY."""
+    try:
+        folder = prepared_modules()
+    except UnpreparableError as error:
+        pytest.skip(str(error))
+    with community_server(folder) as dsn:
+        sink = PostgresSink(SecretStr(dsn), "trading", SUNK, SCHEMAS, migrations=MIGRATIONS)
+        sink.open()
+        sink.close()
+
+        assert sink.rung is Rung.COMMUNITY
+        ask(
+            dsn,
+            "INSERT INTO market_quote_v1 "
+            "SELECT (jsonb_populate_record(NULL::market_quote_v1, to_jsonb(q))).* FROM ("
+            "  SELECT 0 AS kafka_partition, n AS kafka_offset, 'a' AS instrument, 'b' AS venue, "
+            "  'c' AS source, n AS sequence, 1 AS bid_price_ticks, 1 AS bid_size_lots, "
+            "  2 AS ask_price_ticks, 1 AS ask_size_lots, 0 AS receive_time_ns, "
+            "  0 AS source_sequence, timestamptz '2024-08-07' + n * interval '1 day' AS time "
+            "  FROM generate_series(0, 20) AS n) AS q",
+        )
+        jobs = (
+            "SELECT proc_name FROM timescaledb_information.jobs "
+            "WHERE hypertable_name IN ('market_quote_v1', 'candle_minute') ORDER BY 1"
+        )
+        assert ask(dsn, "SELECT view_name FROM timescaledb_information.continuous_aggregates") == [
+            ("candle_minute",)
+        ]
+        ask(dsn, "SELECT headrace.set_retention('market_quote_v1', '30 days')")
+        assert ("policy_compression",) in ask(dsn, jobs)
+        assert ("policy_retention",) in ask(dsn, jobs)
+        chunks = "SELECT count(compress_chunk(c)) FROM show_chunks('market_quote_v1') AS c"
+        assert ask(dsn, chunks) == [(4,)]
+        assert ask(dsn, "SELECT count(*) FROM market_quote_v1") == [(21,)]
+        assert ask(dsn, "SELECT headrace.drop_before('market_quote_v1', '2024-08-16')") == [(2,)]
