@@ -74,7 +74,7 @@ def parse_lines(chunk: bytes, *, cut: bool) -> ParsedLines:
     parsed.receive_times_ns = times
     begins = starts + _PAYLOAD_OFFSET
     if not is_frame.all():
-        _parse_odd_lines(whole, starts, ends, begins, is_frame, parsed)
+        _parse_odd_lines(whole, starts, ends, begins=begins, is_frame=is_frame, parsed=parsed)
         begins, ends = begins[is_frame], ends[is_frame]
         parsed.receive_times_ns = times[is_frame]
     parsed.payloads = _texts(whole, begins, ends)
@@ -127,6 +127,7 @@ def _parse_odd_lines(
     chunk: bytes,
     starts: IntArray,
     ends: IntArray,
+    *,
     begins: IntArray,
     is_frame: npt.NDArray[np.bool_],
     parsed: ParsedLines,

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
@@ -24,9 +25,10 @@ _END_S = 2.0
 
 
 def open_live(text: str, options: FeedOptions) -> "LiveFeed":
-    """Return the feed `VENUE:SYM[,SYM…]`, not yet connected; symbols as ccxt writes them.
+    """Return the feed `VENUE:SYM[,SYM…]`, connected; symbols as ccxt writes them.
 
-    Raises:  FeedError if venue or symbols are missing, or there are too many.
+    Connected at once, so that a venue out of reach is said before anything else is started.
+    Raises:  FeedError if venue or symbols are missing or unknown, or no frame comes in time.
     """
     venue, _, names = text.partition(":")
     symbols = tuple(dict.fromkeys(filter(None, (name.strip() for name in names.split(",")))))
@@ -39,7 +41,9 @@ def open_live(text: str, options: FeedOptions) -> "LiveFeed":
             f"feed live:{text}: expected live:VENUE:SYM[,SYM…] with 1 to {most} symbols as ccxt "
             f"writes them, found {len(symbols)}; try live:kraken:BTC/USD"
         )
-    return LiveFeed(SessionSettings(venue, symbols))
+    feed = LiveFeed(SessionSettings(venue, symbols))
+    feed.connect()
+    return feed
 
 
 def try_live(venue: str, symbols: Sequence[str], seconds: float) -> "LiveFeed | None":
@@ -67,6 +71,8 @@ class LiveFeed:
         self._settings = settings
         self._closing = Event()
         self._processes: list[BaseProcess] = []
+        # a feed that was opened only to see whether it can be must not stay connected
+        weakref.finalize(self, _end, self._processes)
         self._queue: Queue[Message] | None = None
         self._first_rows: list[Row] = []
 
@@ -137,14 +143,7 @@ class LiveFeed:
     def close(self) -> None:
         """End the processes; `blocks` ends with its next look."""
         self._closing.set()
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            process.join(_END_S)
-            if process.is_alive():
-                process.kill()
-                process.join()
-        self._processes = []
+        _end(self._processes)
         if self._queue is not None:
             self._queue.close()
             self._queue.cancel_join_thread()
@@ -188,3 +187,14 @@ class LiveFeed:
             zeros,
             [payload for _, _, payload in rows],
         )
+
+
+def _end(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_END_S)
+        if process.is_alive():
+            process.kill()
+            process.join()
+    processes.clear()

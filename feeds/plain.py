@@ -23,6 +23,7 @@ def trade_frame(
     instrument_json: str,
     price: str,
     size: str,
+    *,
     side: str | None,
     trade_id: int | None,
     event_time_ns: int | None,

@@ -117,9 +117,9 @@ class SimulatedMarket:
                 self._instrument,
                 decimal_text(price, PRICE_DECIMALS),
                 decimal_text(lots, SIZE_DECIMALS),
-                "buy" if is_buy else "sell",
-                self._trade_id,
-                time_ns,
+                side="buy" if is_buy else "sell",
+                trade_id=self._trade_id,
+                event_time_ns=time_ns,
             )
         while len(against.orders) < _ORDERS_LEFT_MIN:
             # who makes the market steps back rather than away

@@ -98,7 +98,7 @@ def _quotes(names: list[str], columns: dict[str, list[str]], times: list[int]) -
 def _trades(names: list[str], columns: dict[str, list[str]], times: list[int]) -> list[str]:
     sides = [_SIDES.get(side.lower()) for side in columns["side"]]
     return [
-        trade_frame(name, price, size, side, None, time_ns)
+        trade_frame(name, price, size, side=side, trade_id=None, event_time_ns=time_ns)
         for name, price, size, side, time_ns in zip(
             names, columns["price"], columns["size"], sides, times, strict=True
         )

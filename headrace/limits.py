@@ -47,3 +47,6 @@ DEAD_LETTERS_MAX_A_BATCH = 8_192
 FEED_BACKLOG_RECORDS_MAX = 100_000
 """Records the slowest step may lie behind before a feed at full speed pauses: a few seconds' work,
 so that latency, and what steps hold while they wait for one another, stay bounded."""
+
+PACE_SLICE_NS = 50_000_000
+"""Most market time in one block of a paced feed: what a person sees as continuous."""

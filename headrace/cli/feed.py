@@ -12,6 +12,7 @@ from headrace.cli.connect import connected
 from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, FeedText, ProjectFolder, Repeat, Speed, Symbols, TopologyName
 from headrace.feed import FeedOptions
+from headrace.pace import parse_speed
 from headrace.project import Project
 from headrace.settings import Settings
 
@@ -38,7 +39,7 @@ def feed(
     settings = Settings.load()
     found = Project(Path(project))
     chosen = found.topology(topology)
-    options = FeedOptions(frozenset(symbols or ()), repeat, speed)
+    options = FeedOptions(frozenset(symbols or ()), repeat)
     source = chosen.source.open(feed or chosen.source.defaults[-1], options)
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -48,7 +49,9 @@ def feed(
         registry = open_registry(settings, endpoints.kafka)
         codec = load_codecs(found, registry, [chosen.source.topic])[chosen.source.topic.name]
         watch = LagWatch(endpoints.kafka, lane_groups(chosen, Choice()))
-        writer = FeedWriter(source, codec, endpoints.kafka, backlog=watch.worst)
+        writer = FeedWriter(
+            source, codec, endpoints.kafka, speed=parse_speed(speed), backlog=watch.worst
+        )
         ended = Event()
 
         def tell() -> None:

@@ -17,6 +17,7 @@ from headrace.cli.logs import log_to_file
 from headrace.cli.options import HERE, FeedText, ProjectFolder, Repeat, Speed, Symbols, TopologyName
 from headrace.errors import FeedError
 from headrace.feed import FeedOptions
+from headrace.pace import parse_speed
 from headrace.project import Project
 from headrace.servers import Servers
 from headrace.servers.registry import RegistryServer
@@ -51,7 +52,8 @@ def up(
     log_to_file(settings.home / "logs" / "up.log")
     found = Project(Path(project))
     chosen = found.topology(topology)
-    options = FeedOptions(frozenset(symbols or ()), repeat, speed)
+    options = FeedOptions(frozenset(symbols or ()), repeat)
+    parse_speed(speed)  # a bad one is told before servers start
     text = _choose_feed(chosen, feed, options)
     choice = FeedChoice(text, tuple(symbols or ()), speed, repeat)
     stop = Event()

@@ -15,6 +15,7 @@ from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Consumer
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import TopicCodec, encode_records
+from headrace.pace import paced
 from headrace.runtime.topics import FEED_POSITIONS
 
 COMMIT_S = 0.2
@@ -46,10 +47,11 @@ class FeedWriter:
         codec: TopicCodec,
         bootstrap: str,
         *,
+        speed: float | None = None,
         backlog: Callable[[], int] | None = None,
         backlog_max: int = limits.FEED_BACKLOG_RECORDS_MAX,
     ) -> None:
-        """Write `feed` to the topic of `codec`.
+        """Write `feed` to the topic of `codec`, at `speed` times real time or as fast as it goes.
 
         `backlog` says how many records wait in the graph; above `backlog_max` the feed pauses.
         """
@@ -57,6 +59,7 @@ class FeedWriter:
         self._codec = codec
         self._bootstrap = bootstrap
         self._producer = Producer(bootstrap, "headrace-feed")
+        self._speed = speed
         self._backlog = backlog
         self._backlog_max = backlog_max
         self._positions: dict[str, int] = {}
@@ -67,7 +70,7 @@ class FeedWriter:
         resume_after = read_positions(self._bootstrap, self._feed.identity)
         self._positions = dict(resume_after)
         committed_at = monotonic()
-        for block in self._feed.blocks(resume_after):
+        for block in paced(self._feed.blocks(resume_after), self._speed):
             self._send(block)
             if monotonic() - committed_at >= COMMIT_S:
                 self._commit()
