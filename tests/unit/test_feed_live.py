@@ -201,6 +201,17 @@ def test_an_unknown_venue_is_a_clear_error() -> None:
         LiveFeed(SessionSettings("nosuch", (SYMBOL,))).connect()
 
 
+def test_a_feed_that_is_let_go_ends_its_processes() -> None:
+    with FakeKraken() as server:
+        feed = feed_of(server.url)
+        feed.connect()
+        (process,) = feed._processes
+
+        del feed
+
+        assert not process.is_alive()
+
+
 def test_try_live_gives_none_where_there_is_no_network() -> None:
     assert try_live("nosuch", [SYMBOL], 1.0) is None
 
