@@ -139,5 +139,5 @@ class RiskMachine(RuleBasedStateMachine):
         assert len(account.reservations) <= LIMITS.open_orders_max
 
 
-RiskMachine.TestCase.settings = settings(max_examples=500, stateful_step_count=60, deadline=None)
+RiskMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 test_filled_and_reserved_stay_within_every_limit = RiskMachine.TestCase

@@ -245,6 +245,20 @@ def test_restart_in_the_middle_changes_nothing() -> None:
     assert reports == whole
 
 
+def test_what_was_taken_of_a_quote_survives_a_restart() -> None:
+    before = TABLE.open()
+    run([at(k, ask_size_lots=LOTS) for k in (0, 11)], before)
+    pages = before.changes()
+    run([venue_order(1, START_NS)], before)
+    pages |= before.changes()
+    after = TABLE.open()
+
+    after.restore({key: page for key, page in pages.items() if page is not None})
+    output = run([venue_order(2, START_NS)], after)
+
+    assert kinds(output)[1] == (2, "CANCELED", LOTS, "no_size")
+
+
 def test_commit_after_a_few_quotes_writes_one_small_page() -> None:
     state = TABLE.open()
     run([at(k) for k in range(5_000)], state)
