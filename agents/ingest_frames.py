@@ -136,9 +136,9 @@ def _read_positions(positions: list[int], frames: Frames, ledger: Ledger, readin
         except FrameError as error:
             ledger.kill(position, error.cause, str(error))
         except msgspec.ValidationError as error:
-            # A wrong type at the root is another kind of frame; one further in, a bad field.
-            inside = "at `$" in str(error)
-            cause = outcome.MALFORMED if inside else outcome.UNKNOWN_FRAME
+            # A root of the wrong type is no frame of this venue; further in, it is a bad field.
+            root = payloads[position].lstrip().startswith(b"{") or "at `$" in str(error)
+            cause = outcome.MALFORMED if root else outcome.UNKNOWN_FRAME
             ledger.kill(position, cause, str(error))
         except (msgspec.DecodeError, RecursionError) as error:
             ledger.kill(position, outcome.NOT_JSON, str(error))
@@ -149,7 +149,9 @@ def _lose_what_it_names(payload: bytes, venue: str, reading: Reading) -> None:
     """Trust no book whose change a broken frame may have been, where the venue would not tell."""
     if venue not in UNTOLD_LOSSES or not payload.startswith(b"{"):
         return
-    books, names = reading.state.books, reading.state.instruments
-    named = [slot for slot in books if names[slot].symbol.encode() in payload]
+    instruments = reading.state.instruments
+    named = [
+        slot for slot in reading.state.depth_slots if instruments[slot].symbol.encode() in payload
+    ]
     for slot in named or [EVERY_BOOK]:
         reading.lose_book(slot)

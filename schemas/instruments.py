@@ -1,5 +1,6 @@
 """What is traded where, and how its integers scale: a rule by market, so that every step agrees."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -53,9 +54,12 @@ MARKETS = {
     "bitstamp": Market(8, 8, "SPOT"),
     "bybit-spot": Market(8, 8, "SPOT"),
     "bybit-linear": Market(8, 8, "LINEAR"),
+    "bybit-inverse": Market(8, 8, "INVERSE"),
     "coinbase": Market(8, 8, "SPOT"),
     "kraken": Market(10, 8, "SPOT"),
     "okx": Market(8, 8, "SPOT"),
+    "okx-linear": Market(8, 8, "LINEAR"),
+    "okx-inverse": Market(8, 8, "INVERSE"),
     "sim": Market(8, 8, "SPOT"),
     "table": Market(8, 8, "SPOT"),
 }
@@ -63,8 +67,19 @@ MARKETS = {
 LIVE_MARKET = Market(8, 8, "SPOT")
 """Markets named `live-VENUE` come through a venue adapter that has already unified their units."""
 
-COINM_CONTRACT_VALUE_E8 = {"BTCUSD": 100 * E8}
-COINM_CONTRACT_VALUE_DEFAULT_E8 = 10 * E8
+CONTRACT_VALUE_DEFAULT_E8 = {
+    "binance-coinm": 10 * E8,
+    "bybit-inverse": 1 * E8,
+    "okx-inverse": 10 * E8,
+}
+CONTRACT_VALUE_E8 = {
+    "binance-coinm": {"BTCUSD": 100 * E8},
+    "okx-inverse": {"BTC-USD": 100 * E8},
+}
+"""Worth of one contract in USD, by market and pair: in no frame, so written here."""
+
+_PAIR = re.compile(r"[^_-]+(?:-[^_-]+)?")
+"""`BTCUSD` of `BTCUSD_PERP`, `BTC-USD` of `BTC-USD-220527`."""
 
 
 @lru_cache(maxsize=INSTRUMENTS_CACHED_MAX)
@@ -85,8 +100,10 @@ def instrument_of(name: str) -> Instrument:
         )
     value_e8 = 0
     if market.kind == "INVERSE":
-        pair = symbol.partition("_")[0]
-        value_e8 = COINM_CONTRACT_VALUE_E8.get(pair, COINM_CONTRACT_VALUE_DEFAULT_E8)
+        pair = _PAIR.match(symbol)
+        values_e8 = CONTRACT_VALUE_E8.get(market_name, {})
+        default_e8 = CONTRACT_VALUE_DEFAULT_E8[market_name]
+        value_e8 = values_e8.get(pair.group() if pair else symbol, default_e8)
     return Instrument(
         name, market_name, symbol, market.price_scale, market.size_scale, market.kind, value_e8
     )

@@ -242,7 +242,7 @@ def _read_trades(message: _Message, reading: Reading) -> str:
 
 def _read_answer(message: _Message, reading: Reading) -> str:
     """Keep the depth that a book was subscribed to."""
-    if message.method == "subscribe" and message.result[:1] == b"{":
+    if message.method == "subscribe" and bytes(message.result).startswith(b"{"):
         answer = _decode_subscribed(message.result)
         if answer.channel == "book" and answer.depth in DEPTHS:
             reading.state.subscribed_depths[answer.symbol] = answer.depth

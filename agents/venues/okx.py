@@ -18,7 +18,8 @@ from agents.venues.outcome import FrameError
 from agents.venues.reading import BUY, ID_MAX, SELL, UNKNOWN, Reading
 from agents.venues.timestamps import ABSENT, epoch_ns
 
-MARKET = "okx:"
+SPOT_PARTS = 2
+FUTURES_PARTS = 3
 CHECKSUM_LEVELS = 25
 CHECKSUM_MASK = 0xFFFFFFFF
 CHANGES = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
@@ -79,10 +80,23 @@ def read_frame(payload: bytes, reading: Reading) -> str:
     return _read_data(message, message.arg.channel, message.arg.inst_id, reading)
 
 
+def market_of(name: str) -> str:
+    """Return the market of `BTC-USDT`, `BTC-USDT-SWAP` (linear) or `BTC-USD-220527` (inverse).
+
+    Sizes of futures are contracts. Options are of no market that `schemas.instruments` knows.
+    """
+    parts = name.split("-")
+    if len(parts) <= SPOT_PARTS:
+        return "okx"
+    if len(parts) > FUTURES_PARTS:
+        return "okx-option"
+    return "okx-inverse" if parts[1] == "USD" else "okx-linear"
+
+
 def _read_data(message: _Message, channel: str, name: str, reading: Reading) -> str:
     if not name or not message.data:
         raise FrameError(outcome.MALFORMED, f"{channel}: expected `instId` and `data`")
-    slot = reading.slot(MARKET + name)
+    slot = reading.slot(f"{market_of(name)}:{name}")
     if channel in TRADES:
         return _read_trades(message, slot, channel, reading)
     if channel == BEST:

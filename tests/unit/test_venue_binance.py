@@ -172,7 +172,12 @@ def test_gap_makes_the_book_invalid_until_a_snapshot_that_covers_it() -> None:
 
 
 def test_late_snapshot_does_not_take_a_valid_book_back() -> None:
-    payloads = [spot_depth(1, 2, [], []), snapshot(100), spot_depth(101, 105, [], []), snapshot(103)]
+    payloads = [
+        spot_depth(1, 2, [], []),
+        snapshot(100),
+        spot_depth(101, 105, [], []),
+        snapshot(103),
+    ]
 
     output = ingest(numbered(payloads, venue="binance"))
 
