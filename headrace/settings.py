@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     commit_interval_ms: int = Field(default=100, ge=1, le=60_000)
     """Milliseconds between commits: what is done twice after a crash, against broker load."""
 
+    web_port: Port = 6066
+    """Where a worker started by Faust's own command line serves its pages."""
+
     kafka_port: Port | None = None
     postgres_port: Port | None = None
     redis_port: Port | None = None

@@ -19,7 +19,9 @@ def worker(
     fused: Annotated[
         bool, typer.Option(help="Run neighbouring steps that share a key in one task.")
     ] = True,
-    web_port: Annotated[int, typer.Option(help="Port of Faust's web server.")] = 6066,
+    web_port: Annotated[
+        int | None, typer.Option(help="Port of Faust's web server; HEADRACE_WEB_PORT if absent.")
+    ] = None,
     project: ProjectFolder = HERE,
 ) -> None:
     """Run steps and sinks of a topology under Faust until a signal ends it."""
@@ -34,4 +36,4 @@ def worker(
     chosen = found.topology(topology)
     needed = {"kafka", *(sink.name for sink in choice.chosen_sinks(chosen))}
     with connected(settings, only=frozenset(needed)) as endpoints:
-        run_worker(Assembly(found, chosen, settings, endpoints).app(choice, web_port))
+        run_worker(Assembly(found, chosen, settings, endpoints).app(choice, web_port or settings.web_port))

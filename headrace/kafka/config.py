@@ -53,7 +53,7 @@ def consumer(bootstrap: str, client_id: str, group: str) -> dict[str, Any]:
         "fetch.message.max.bytes": 4 * 2**20,
         "fetch.wait.max.ms": 50,
         "fetch.queue.backoff.ms": 5,
-        "session.timeout.ms": 30_000,
+        "session.timeout.ms": 10_000,
         "heartbeat.interval.ms": 3_000,
         "check.crcs": True,
     }

@@ -28,7 +28,7 @@ class Codec(Protocol[S]):
         """Return the object of a key that was never seen."""
 
     def dump(self, state: S) -> Mapping[int, bytes | None]:
-        """Return the pages that changed since the last dump (all of them after `new` or `load`)."""
+        """Return the pages that changed since the last dump or load; all of them after `new`."""
 
     def load(self, key: str, pages: Mapping[int, bytes]) -> S:
         """Return the object that these pages were dumped from."""
