@@ -15,9 +15,10 @@ from agents.venues import UNTOLD_LOSSES, outcome, read_frame_of
 from agents.venues.depth import EVERY_BOOK
 from agents.venues.ledger import Frames, Ledger
 from agents.venues.market_records import market_records
+from agents.venues.numbering import PASSES_MAX
 from agents.venues.outcome import FrameError
 from agents.venues.reading import Reading
-from agents.venues.settlement import PASSES_MAX, SourceRows, settle
+from agents.venues.settlement import SourceRows, settle
 from agents.venues.source_state import SourceCodec, SourceState
 from headrace.batch import Batch, DeadRow, IntArray, Output
 from headrace.state.tables import ObjectState, ObjectTable

@@ -78,7 +78,7 @@ def levels(arrays: Sequence[Raw | bytes], price_scales: IntArray, size_scales: I
         np.zeros(count, np.bool_),
         np.zeros(count, np.int64),
     )
-    _read_arrays(np.frombuffer(joined, np.uint8), ends, price_scales, size_scales, *found)
+    _read_arrays(np.frombuffer(joined, np.uint8), ends, price_scales, size_scales, found)
     return found
 
 
@@ -99,43 +99,34 @@ def _read_scalars(buffer: Any, ends: Any, scales: Any, values: Any, statuses: An
 
 
 @njit(cache=True)
-def _read_arrays(  # noqa: PLR0917 (a compiled loop takes its arrays one by one)
-    buffer: Any,
-    ends: Any,
-    price_scales: Any,
-    size_scales: Any,
-    updates: Any,
-    level_ends: Any,
-    statuses: Any,
-    impossible: Any,
-    beyond: Any,
-) -> None:
+def _read_arrays(buffer: Any, ends: Any, price_scales: Any, size_scales: Any, found: Any) -> None:
     at = 0
     level = 0
     for index in range(len(ends)):
         end = ends[index]
         if at == end:
-            statuses[index] = MISSING
+            found.statuses[index] = MISSING
         else:
-            after, status, found, below, past = _read_array(
-                buffer, at, end, (price_scales[index], size_scales[index]), updates, level
+            scales = (price_scales[index], size_scales[index])
+            after, status, count, below, past = _read_array(
+                buffer, at, end, scales, found.updates, level
             )
             # Asks stand second: one priced past all integers is the farthest level of all.
             if status == GOOD and past > 0 and index % 2 == 0:
                 status = BAD
             if status == GOOD and _past_space(buffer, after, end) != end:
                 status = SHAPELESS
-            statuses[index] = status
+            found.statuses[index] = status
             if status == GOOD:
-                level += found
-                impossible[index] = below
-                beyond[index] = past
-        level_ends[index] = level
+                level += count
+                found.impossible[index] = below
+                found.beyond[index] = past
+        found.ends[index] = level
         at = end
 
 
 @njit(cache=True)
-def _read_array(  # noqa: PLR0917 (as `_read_arrays`)
+def _read_array(  # noqa: PLR0917 (a compiled loop takes its arrays one by one)
     buffer: Any, at: int, end: int, scales: Any, updates: Any, level: int
 ) -> Any:
     """Return where the array ends, its status, levels, if one is impossible, how many too high."""
