@@ -6,9 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from headrace.servers import Servers
 from headrace.settings import Settings
+
+# No test is judged by how long it takes: a first call compiles, a loaded machine is slow.
+settings.register_profile("headrace", deadline=None, print_blob=True)
+settings.load_profile("headrace")
 
 _ROOT = Path(__file__).resolve().parent.parent
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numba
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,9 @@ from headrace.batch import IntArray
 
 _FIXED_BYTES = {"boolean": 1, "float": 4, "double": 8}
 
+ONE_BYTE_SYMBOLS_MAX = 64
+"""Enum symbols whose index takes one byte."""
+
 
 def encoded_lengths(records: pa.RecordBatch, schema: AvroSchema) -> IntArray:
     """Return the length of each row as Avro writes it, arrays in one block.
@@ -19,58 +23,68 @@ def encoded_lengths(records: pa.RecordBatch, schema: AvroSchema) -> IntArray:
     """
     lengths = np.zeros(records.num_rows, np.int64)
     for field, column in zip(schema.fields, records.columns, strict=True):
-        lengths += _column_lengths(field["type"], column)
+        _add_column(field["type"], column, lengths)
     return lengths
 
 
-def _column_lengths(avro: Any, column: pa.Array) -> IntArray | int:
+def _add_column(avro: Any, column: pa.Array, lengths: IntArray) -> None:
     if isinstance(avro, list):
+        lengths += 1
+        if column.null_count == len(column):
+            return
         (kind,) = (branch for branch in avro if branch != "null")
-        present = column.is_valid().to_numpy(zero_copy_only=False)
-        inner = _column_lengths(kind, column.fill_null(_zero(column.type)))
-        return 1 + np.where(present, inner, 0)
-    if isinstance(avro, dict):
-        if avro["type"] == "enum":
-            # Symbols up to the 64th take one byte.
-            return 1 if len(avro["symbols"]) <= 64 else _enum_lengths(avro["symbols"], column)
-        if avro["type"] == "array":
-            return _array_lengths(avro["items"], column)
-        return _column_lengths(avro["type"], column)
-    if avro in _FIXED_BYTES:
-        return _FIXED_BYTES[avro]
-    if avro == "string":
-        sizes = pc.binary_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
-        return sizes + varint_lengths(sizes)
-    return varint_lengths(column.to_numpy(zero_copy_only=False).astype(np.int64, copy=False))
+        if column.null_count == 0:
+            _add_column(kind, column, lengths)
+            return
+        present = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+        inner = np.zeros(len(present), np.int64)
+        _add_column(kind, column.drop_null(), inner)
+        lengths[present] += inner
+    elif isinstance(avro, dict) and avro["type"] == "enum":
+        if len(avro["symbols"]) <= ONE_BYTE_SYMBOLS_MAX:
+            lengths += 1
+        else:
+            indexes = pc.index_in(column, pa.array(avro["symbols"]))
+            _add_varints(_numpy(indexes), lengths)
+    elif isinstance(avro, dict) and avro["type"] == "array":
+        _add_arrays(avro["items"], column, lengths)
+    elif isinstance(avro, dict):
+        _add_column(avro["type"], column, lengths)
+    elif avro in _FIXED_BYTES:
+        lengths += _FIXED_BYTES[avro]
+    elif avro == "string":
+        sizes = _numpy(pc.binary_length(column))
+        lengths += sizes
+        _add_varints(sizes, lengths)
+    else:
+        _add_varints(_numpy(column), lengths)
 
 
-def _array_lengths(items: Any, column: pa.ListArray) -> IntArray:
-    counts = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
-    values = column.flatten()
-    inner = np.broadcast_to(np.asarray(_column_lengths(items, values)), (len(values),))
+def _add_arrays(items: Any, column: pa.ListArray, lengths: IntArray) -> None:
+    """Add what arrays take: their items in one block led by its count, and a closing 0."""
+    counts = _numpy(pc.list_value_length(column))
+    inner = np.zeros(int(counts.sum()), np.int64)
+    _add_column(items, column.flatten(), inner)
     ends = np.cumsum(counts)
-    total = np.concatenate([[0], np.cumsum(inner)])
-    bodies = total[ends] - total[ends - counts]
-    # An array is its blocks, each led by its count, and a closing 0; an empty one is the 0 alone.
-    return np.where(counts > 0, varint_lengths(counts) + bodies, 0) + 1
+    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(inner)])
+    lengths += total[ends] - total[ends - counts] + 1
+    leads = np.zeros(len(counts), np.int64)
+    _add_varints(counts, leads)
+    lengths += np.where(counts > 0, leads, 0)
 
 
-def _enum_lengths(symbols: list[str], column: pa.Array) -> IntArray:
-    indexes = pc.index_in(column, pa.array(symbols)).to_numpy(zero_copy_only=False)
-    return varint_lengths(indexes.astype(np.int64))
+def _numpy(column: pa.Array) -> IntArray:
+    found: IntArray = column.to_numpy().astype(np.int64, copy=False)
+    return found
 
 
-def varint_lengths(values: IntArray) -> IntArray:
-    """Return how many bytes each value takes as a zigzag varint, 1 to 10."""
-    zigzag = ((values << 1) ^ (values >> 63)).view(np.uint64)
-    lengths = np.ones(len(values), np.int64)
-    for bits in range(7, 64, 7):
-        more = zigzag >= np.uint64(1 << bits)
-        if not more.any():
-            break
-        lengths += more
-    return lengths
-
-
-def _zero(kind: pa.DataType) -> pa.Scalar:
-    return pa.scalar("" if pa.types.is_string(kind) else 0, kind)
+@numba.njit(cache=True, nogil=True)
+def _add_varints(values: IntArray, lengths: IntArray) -> None:
+    """Add to each length what its value takes as a zigzag varint, 1 to 10 bytes."""
+    for row in range(len(values)):
+        zigzag = np.uint64((values[row] << 1) ^ (values[row] >> 63))
+        size = 1
+        while zigzag >= np.uint64(128):
+            zigzag >>= np.uint64(7)
+            size += 1
+        lengths[row] += size

@@ -51,7 +51,6 @@ def consumer(bootstrap: str, client_id: str, group: str) -> dict[str, Any]:
         "queued.max.messages.kbytes": limits.CONSUMER_BYTES_MAX // 1024,
         "queued.min.messages": 50_000,
         "fetch.message.max.bytes": 4 * 2**20,
-        "fetch.wait.max.ms": 50,
         "fetch.queue.backoff.ms": 5,
         "session.timeout.ms": 10_000,
         "heartbeat.interval.ms": 3_000,

@@ -22,7 +22,7 @@ COMMIT_S = 0.2
 """How often the positions of sources are written: frames after them are sent twice after a crash,
 and dropped by whoever reads them, who knows their sequence."""
 
-BACKLOG_CHECK_S = 0.1
+BACKLOG_CHECK_S = 0.25
 
 
 @dataclass

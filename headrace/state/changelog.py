@@ -100,4 +100,5 @@ class Changelog:
                     elif name is not None:
                         table, key, number = page_name(name)
                         open_pages.append((table, (key, number), value))
+        self._reader.assign({})  # it would go on fetching what this very task writes
         return finished, latest
