@@ -15,6 +15,7 @@ from headrace import limits
 from headrace.errors import TopologyError, TransientError
 from headrace.kafka import config
 from headrace.kafka.consumer import Offsets
+from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import _log_error, _Quiet
 
 
@@ -36,6 +37,7 @@ class Admin:
             | {"error_cb": _log_error, "logger": _Quiet()}
         )
 
+    @over_outages
     def partitions(self) -> dict[str, int]:
         """Return the number of partitions of each topic."""
         try:
@@ -83,6 +85,7 @@ class Admin:
         """Return the first offset of each partition of these topics."""
         return self._offsets(topics, OffsetSpec.earliest())
 
+    @over_outages
     def _offsets(self, topics: Mapping[str, int], spec: OffsetSpec) -> Offsets:
         wanted = {
             TopicPartition(topic, partition): spec
@@ -100,6 +103,7 @@ class Admin:
         except KafkaException as error:
             raise TransientError(f"offsets cannot be read: {error}") from error
 
+    @over_outages
     def committed(self, group: str) -> Offsets:
         """Return the committed offsets of a group; empty if there is no such group."""
         futures = self._client.list_consumer_group_offsets(

@@ -6,15 +6,25 @@ from dataclasses import dataclass, field
 import structlog
 from confluent_kafka import Consumer as Client
 from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from headrace import limits
 from headrace.batch import Headers
 from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.kafka import config
+from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import _log_error, _Quiet
 
 log = structlog.get_logger(__name__)
+
+NO_LONGER_A_MEMBER = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001  (the client's name for it)
+    }
+)
 
 Offsets = dict[tuple[str, int], int]
 """The next offset wanted, by topic and partition."""
@@ -84,19 +94,26 @@ class Consumer:
         # A batch that is asked for with a timeout waits until it is full: ask for what is there.
         return _group([first, *self._client.consume(records_max - 1, 0)])
 
+    @over_outages
     def commit(self, offsets: Offsets) -> None:
         """Commit these next offsets, and wait for it.
 
-        Raises:  TransientError if the broker does not take them, or the partition has moved.
+        A member that was put out of its group while it worked has nothing to commit any more:
+        whoever owns the partitions now reads the same records again.
+        Raises:  TransientError if the broker does not take them.
         """
         wanted = [TopicPartition(t, p, offset) for (t, p), offset in offsets.items()]
         try:
-            for result in self._client.commit(offsets=wanted, asynchronous=False):
-                if result.error is not None:
-                    raise TransientError(f"group {self.group}: {result}: {result.error.str()}")
+            results = self._client.commit(offsets=wanted, asynchronous=False)
+            errors = [result.error for result in results if result.error is not None]
         except KafkaException as error:
-            raise TransientError(f"group {self.group}: commit failed: {error}") from error
+            errors = [error.args[0]]
+        if any(error.code() in NO_LONGER_A_MEMBER for error in errors):
+            log.warning("commit_refused", group=self.group, error=errors[0].str())
+        elif errors:
+            raise TransientError(f"group {self.group}: commit failed: {errors[0].str()}")
 
+    @over_outages
     def committed(self, partitions: Sequence[tuple[str, int]]) -> Offsets:
         """Return the group's committed offsets; partitions without one are left out."""
         wanted = [TopicPartition(t, p) for t, p in partitions]
@@ -106,13 +123,7 @@ class Consumer:
             raise TransientError(f"group {self.group}: {error}") from error
         return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
-    @retry(
-        # A topic just made, or a broker just back, is unknown for a moment.
-        retry=retry_if_exception_type(TransientError),
-        stop=stop_after_delay(limits.REQUEST_TIMEOUT_S),
-        wait=wait_random_exponential(multiplier=0.05, max=2),
-        reraise=True,
-    )
+    @over_outages
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset in the log and the one after its last."""
         try:
