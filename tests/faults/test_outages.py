@@ -1,0 +1,56 @@
+"""Servers are killed while the main job runs: it goes on, and everything still adds up."""
+
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from headrace.servers import Servers
+from headrace.settings import Settings
+from tests.integration.trading_run import assert_sound, finish_run, start_run
+
+RECORDING = "cm_btcusd_perp_20240808"
+FRAMES = 48_270
+PROGRAMS = {"kafka": "java", "postgres": "postgres", "redis": "redis-server"}
+WAIT_S = 120
+
+
+def server_pid(parent: int, program: str) -> int | None:
+    """Return the process of a server that a run has started, the oldest of its name."""
+    found = [
+        child
+        for child in psutil.Process(parent).children(recursive=True)
+        if child.name().startswith(program)
+    ]
+    return min(found, key=psutil.Process.create_time).pid if found else None
+
+
+def wait_for_state(home: Path, size_bytes: int) -> None:
+    """Wait until the sink has stored something: the run is in full flow."""
+    deadline = time.monotonic() + WAIT_S
+    while not any(f.stat().st_size > size_bytes for f in home.glob("state/*/*/*.log")):
+        assert time.monotonic() < deadline, "the run never began to keep state"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("server", PROGRAMS)
+def test_a_killed_server_costs_no_record(
+    server: str, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    report = home / "report.json"
+    run = start_run(home, report, f"capture:{shared_data / 'binance' / RECORDING}.gz")
+    wait_for_state(home, 1_000)
+    pid = server_pid(run.pid, PROGRAMS[server])
+    assert pid is not None
+    psutil.Process(pid).kill()
+
+    found = finish_run(run, report)
+
+    assert found["frames"]["sent"] == FRAMES
+    assert found["frames"]["adds_up"]
+    assert found["database_equals_topics"]
+    settings = Settings.load(home=home, kafka=None, postgres=None, redis=None)
+    with Servers(settings, only=frozenset({"postgres"})) as servers:
+        assert_sound(servers.endpoints.postgres)
