@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
-.PHONY: setup up test lint types imports check lock format clean image-test bench-capture help
+.PHONY: setup up test test-timescale lint types imports check lock format bench-capture help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -25,7 +25,13 @@ up: setup ## run the trading graph on a live feed, or on the simulator, with a l
 	$(BIN)/headrace up trading
 
 test: setup ## every test that needs nothing but this machine
-	$(TIMEOUT) 1500 $(BIN)/python -m pytest
+	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow"
+
+test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages, unpacked aside)
+	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py
+
+bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
+	$(BIN)/python benchmarks/capture.py --data ../shared/data/binance --repeat 20
 
 lint: setup
 	$(BIN)/ruff check .

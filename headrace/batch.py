@@ -18,7 +18,7 @@ Headers: TypeAlias = Sequence[tuple[str, bytes]]
 class Part:
     """The records of one topic in a batch, in log order, all of one partition.
 
-    Shapes:  `values`, `keys`, `headers`, `offsets` and `timestamps_ms` have `records.num_rows` items.
+    Shapes:  `values`, `keys`, `headers`, `offsets`, `timestamps_ms`: `records.num_rows` items.
              `headers` is None where no record of the part carries any.
     """
 

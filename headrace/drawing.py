@@ -79,11 +79,15 @@ def as_svg(topology: Topology) -> str:
     width = MARGIN_PX * 2 + COLUMN_PX * (1 + max(column for column, _ in places.values()))
     height = MARGIN_PX * 2 + ROW_PX * (1 + max(row for _, row in places.values()))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="12">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+            'font-family="sans-serif" font-size="12">'
+        ),
         f"<title>{escape(topology.name)}</title>",
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#666"/></marker></defs>',
+        (
+            '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
+            'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#666"/></marker></defs>'
+        ),
     ]
     parts += [_arrow(places[start], places[end]) for start, end in edges]
     parts += [_box(node, *places[name]) for name, node in nodes.items()]

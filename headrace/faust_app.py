@@ -22,8 +22,8 @@ def __getattr__(name: str) -> Any:
     settings = Settings.load()
     if settings.kafka is None:
         raise UsageError(
-            "HEADRACE_KAFKA: expected bootstrap servers, found none; Faust's command line starts no "
-            "servers, `headrace worker` does"
+            "HEADRACE_KAFKA: expected bootstrap servers, found none; Faust's command line starts "
+            "no servers, `headrace worker` does"
         )
     project = Project(Path())
     endpoints = Endpoints(

@@ -45,13 +45,12 @@ class Project:
         """Return the topology of that name: `TOPOLOGY` in `topologies/NAME.py`."""
         if name not in self.names():
             known = ", ".join(self.names()) or "none"
-            raise TopologyError(
-                f"{self.folder / 'topologies'}: expected {name}.py, found {known}"
-            )
+            raise TopologyError(f"{self.folder / 'topologies'}: expected {name}.py, found {known}")
         module = importlib.import_module(f"topologies.{name}")
         found = getattr(module, "TOPOLOGY", None)
         if not isinstance(found, Topology):
             raise TopologyError(
-                f"topologies/{name}.py: expected TOPOLOGY = Topology(…), found {type(found).__name__}"
+                f"topologies/{name}.py: expected TOPOLOGY = Topology(…), "
+                f"found {type(found).__name__}"
             )
         return found

@@ -39,8 +39,9 @@ class Step:
 
     `agent(batch, **arguments)` is pure; its arguments are `state` (if `table` is set), `model`
     (if `model` is set: the bundle's folder, loaded by the engine) and everything in `parameters`.
-    `merge` says in which order several inputs are seen: as they arrive if it is empty; else it names
-    the fields of a stream whose records the field `sequence` counts, 1, 2, 3, … over all inputs.
+    `merge` says in which order several inputs are seen: as they arrive if it is empty; else it
+    names the fields of a stream whose records the field `sequence` counts, 1, 2, 3, … over all
+    inputs.
     """
 
     name: str
@@ -84,7 +85,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order, the source that feeds it, its sinks, and panels to watch it."""
+    """A graph of steps in flow order, the source that feeds it, its sinks and its panels."""
 
     name: str
     source: Source

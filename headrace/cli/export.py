@@ -48,9 +48,7 @@ def export(
         # Written aside and moved when complete: a file that is there is whole.
         aside = to.with_name(f".{to.name}.part")
         bad: list[str] = []
-        rows = _write(
-            aside, kind, _batches(found, settings, endpoints.kafka, chosen, bad.append)
-        )
+        rows = _write(aside, kind, _batches(found, settings, endpoints.kafka, chosen, bad.append))
         aside.replace(to)
     sys.stderr.write(f"{rows:,} records of {topic} written to {to}\n")
     if bad:
@@ -71,8 +69,11 @@ def _batches(
     names = {topic.name: topic.partitions}
     ends, positions = admin.ends(names), admin.starts(names)
     columns = pa.schema(
-        [pa.field("kafka_partition", pa.int32()), pa.field("kafka_offset", pa.int64())]
-        + list(schema.arrow)
+        [
+            pa.field("kafka_partition", pa.int32()),
+            pa.field("kafka_offset", pa.int64()),
+            *schema.arrow,
+        ]
     )
     yield pa.RecordBatch.from_pylist([], schema=columns)
     consumer = Consumer(bootstrap, "headrace-export", "headrace-export")
@@ -81,7 +82,9 @@ def _batches(
     while any(positions[place] < end for place, end in ends.items()):
         parts = consumer.poll(limits.BATCH_RECORDS_MAX, 0.5)
         if not parts and monotonic() - heard_at > limits.REQUEST_TIMEOUT_S:
-            raise TransientError(f"topic {topic.name}: no record within {limits.REQUEST_TIMEOUT_S} s")
+            raise TransientError(
+                f"topic {topic.name}: no record within {limits.REQUEST_TIMEOUT_S} s"
+            )
         for part in parts:
             heard_at = monotonic()
             place = (part.topic, part.partition)
@@ -121,9 +124,7 @@ def _writer(
         return parquet.write_batch, parquet.close
     if kind == "csv":
         lists = [field.name for field in schema if pa.types.is_list(field.type)]
-        flat = pa.schema(
-            [pa.field(f.name, pa.string()) if f.name in lists else f for f in schema]
-        )
+        flat = pa.schema([pa.field(f.name, pa.string()) if f.name in lists else f for f in schema])
         csv = pyarrow.csv.CSVWriter(file, flat)
         return lambda batch: csv.write_batch(_flat(batch, flat)), csv.close
     encoder = msgspec.json.Encoder()

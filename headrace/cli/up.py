@@ -125,5 +125,3 @@ def _watch(
     view.close()
     if not screen.is_terminal:
         sys.stdout.flush()
-
-

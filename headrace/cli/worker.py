@@ -36,4 +36,6 @@ def worker(
     chosen = found.topology(topology)
     needed = {"kafka", *(sink.name for sink in choice.chosen_sinks(chosen))}
     with connected(settings, only=frozenset(needed)) as endpoints:
-        run_worker(Assembly(found, chosen, settings, endpoints).app(choice, web_port or settings.web_port))
+        run_worker(
+            Assembly(found, chosen, settings, endpoints).app(choice, web_port or settings.web_port)
+        )

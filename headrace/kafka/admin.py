@@ -19,6 +19,10 @@ from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import _log_error, _Quiet
 
 
+ANSWER_TIMEOUT_S = limits.REQUEST_TIMEOUT_S + 5
+"""Longer than the client's own timeout, so that it is the client that says what was wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class TopicPlan:
     """A topic as it should be."""
@@ -72,7 +76,9 @@ class Admin:
         futures = self._client.create_topics(wanted, operation_timeout=limits.REQUEST_TIMEOUT_S)
         for name, future in futures.items():
             try:
-                future.result(limits.REQUEST_TIMEOUT_S)
+                future.result(ANSWER_TIMEOUT_S)
+            except TimeoutError as error:
+                raise TransientError(f"topic {name}: no answer in {ANSWER_TIMEOUT_S} s") from error
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise TransientError(f"topic {name} cannot be created: {error}") from error
@@ -97,11 +103,11 @@ class Admin:
         futures = self._client.list_offsets(wanted, request_timeout=limits.REQUEST_TIMEOUT_S)
         try:
             return {
-                (place.topic, place.partition): future.result(limits.REQUEST_TIMEOUT_S).offset
+                (place.topic, place.partition): future.result(ANSWER_TIMEOUT_S).offset
                 for place, future in futures.items()
             }
-        except KafkaException as error:
-            raise TransientError(f"offsets cannot be read: {error}") from error
+        except (KafkaException, TimeoutError) as error:
+            raise TransientError(f"offsets cannot be read: {error!r}") from error
 
     @over_outages
     def committed(self, group: str) -> Offsets:
@@ -110,7 +116,9 @@ class Admin:
             [ConsumerGroupTopicPartitions(group)], request_timeout=limits.REQUEST_TIMEOUT_S
         )
         try:
-            found = futures[group].result(limits.REQUEST_TIMEOUT_S)
+            found = futures[group].result(ANSWER_TIMEOUT_S)
+        except TimeoutError as error:
+            raise TransientError(f"group {group}: no answer in {ANSWER_TIMEOUT_S} s") from error
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}

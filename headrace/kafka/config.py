@@ -5,7 +5,7 @@ from typing import Any
 from headrace import limits
 
 
-def common(bootstrap: str, client_id: str) -> dict[str, Any]:
+def client(bootstrap: str, client_id: str) -> dict[str, Any]:
     """Return what every client needs."""
     return {
         "bootstrap.servers": bootstrap,
@@ -20,7 +20,7 @@ def common(bootstrap: str, client_id: str) -> dict[str, Any]:
 
 def producer(bootstrap: str, client_id: str) -> dict[str, Any]:
     """Return settings for a producer that neither loses, doubles nor reorders."""
-    return common(bootstrap, client_id) | {
+    return client(bootstrap, client_id) | {
         "acks": "all",
         "enable.idempotence": True,
         "compression.type": "lz4",
@@ -40,7 +40,7 @@ def producer(bootstrap: str, client_id: str) -> dict[str, Any]:
 
 def consumer(bootstrap: str, client_id: str, group: str) -> dict[str, Any]:
     """Return settings for a consumer that commits only what it is told to."""
-    return common(bootstrap, client_id) | {
+    return client(bootstrap, client_id) | {
         "group.id": group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,

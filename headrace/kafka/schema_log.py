@@ -73,9 +73,7 @@ class SchemaLog:
             "schema": schema.text,
             "deleted": False,
         }
-        self._producer.send(
-            SCHEMAS_TOPIC, [json.dumps(value).encode()], [json.dumps(key).encode()]
-        )
+        self._producer.send(SCHEMAS_TOPIC, [json.dumps(value).encode()], [json.dumps(key).encode()])
         self._producer.flush()
 
     def _catch_up(self) -> None:

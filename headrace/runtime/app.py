@@ -26,7 +26,7 @@ from headrace.runtime.stats import Stats
 log = structlog.get_logger(__name__)
 
 POLL_S = 0.05
-"""How long a read waits for the first record: how late an idle lane notices that it is to commit."""
+"""How long a read waits for the first record: how late an idle lane notices a commit is due."""
 
 
 class LaneBoot(BootStrategy):

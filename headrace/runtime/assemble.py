@@ -185,9 +185,7 @@ class Assembly:
         return model if model.is_absolute() else self._project.folder / model
 
     def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
-        return {
-            name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics
-        }
+        return {name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics}
 
 
 def outer_topics(run: Sequence[Step]) -> list[str]:
@@ -198,5 +196,3 @@ def outer_topics(run: Sequence[Step]) -> list[str]:
         names += [t.name for t in step.reads if t.name not in written and t.name not in names]
         written |= {topic.name for topic in step.writes}
     return names
-
-

@@ -294,5 +294,3 @@ def fused(steps: Sequence[Step]) -> list[list[Step]]:
 def _partition_key(step: Step) -> tuple[tuple[str, ...], int]:
     topic = step.reads[0]
     return topic.partition_by or topic.key, topic.partitions
-
-

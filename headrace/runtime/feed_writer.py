@@ -14,8 +14,8 @@ from headrace.feed import Feed, FrameBlock
 from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Consumer
 from headrace.kafka.producer import Producer
-from headrace.runtime.chain import TopicCodec, encode_records
 from headrace.pace import paced
+from headrace.runtime.chain import TopicCodec, encode_records
 from headrace.runtime.topics import FEED_POSITIONS
 
 COMMIT_S = 0.2

@@ -187,7 +187,14 @@ def _part(raw: RawPart, records: object, rows: list[int] | None) -> Part:
     values = [value or b"" for value in raw.values] if None in raw.values else raw.values
     if rows is None:
         return Part(
-            raw.topic, raw.partition, records, values, raw.keys, offsets, timestamps_ms, raw.headers  # type: ignore[arg-type]
+            raw.topic,
+            raw.partition,
+            records,
+            values,  # type: ignore[arg-type]  # no None is left in it
+            raw.keys,
+            offsets,
+            timestamps_ms,
+            raw.headers,
         )
     return Part(
         raw.topic,

@@ -28,9 +28,7 @@ class SequenceMerge:
     batches or which of them is ahead.
     """
 
-    def __init__(
-        self, empty: Mapping[str, Part], fields: Sequence[str], state: RowState
-    ) -> None:
+    def __init__(self, empty: Mapping[str, Part], fields: Sequence[str], state: RowState) -> None:
         """Merge the topics `empty` has a part without records of, in its order."""
         self._empty = empty
         self._topics = list(empty)

@@ -30,7 +30,9 @@ class _StatsCollector:
             for step, stats in found["steps"].items():
                 counter.add_metric([step], stats[name])
             yield counter
-        lag = GaugeMetricFamily("headrace_step_lag_records", "Records not read yet", labels=["step"])
+        lag = GaugeMetricFamily(
+            "headrace_step_lag_records", "Records not read yet", labels=["step"]
+        )
         age = GaugeMetricFamily(
             "headrace_step_latency_ms", "Age of records when done", labels=["step", "quantile"]
         )

@@ -187,9 +187,7 @@ class ChainProcessor:
             headers=emission.headers,
         )
 
-    def _note(
-        self, partition: int, task: Task, parts: Sequence[Part], results: Results
-    ) -> None:
+    def _note(self, partition: int, task: Task, parts: Sequence[Part], results: Results) -> None:
         now_ms = time.time_ns() // 1_000_000
         stamps = [part.timestamps_ms for part in parts if len(part)]
         ages_ms = now_ms - np.concatenate(stamps) if stamps else np.empty(0, np.int64)

@@ -156,6 +156,8 @@ class SinkProcessor:
     def _note_outage(self, state: RetryCallState) -> None:
         self._is_open = False
         self._counts["outage"] += 1
-        self._stats.set_counts(self.owner, Counter({f"{self.owner}.outage": self._counts["outage"]}))
+        self._stats.set_counts(
+            self.owner, Counter({f"{self.owner}.outage": self._counts["outage"]})
+        )
         error = state.outcome.exception() if state.outcome is not None else None
         log.warning("sink_away", sink=self.owner, attempt=state.attempt_number, error=str(error))

@@ -1,4 +1,4 @@
-"""The compacted topic behind a chain's state: pages as they change, then the checkpoint they make."""
+"""The compacted topic behind a chain's state: changed pages, then the checkpoint they make."""
 
 from time import monotonic
 
@@ -61,9 +61,7 @@ class Changelog:
             return pages, checkpoint
         latest = msgspec.structs.replace(latest, changelog_end=self.end(partition))
         store.write(tail, latest)
-        log.info(
-            "state_restored", topic=self.topic, partition=partition, checkpoint=latest.number
-        )
+        log.info("state_restored", topic=self.topic, partition=partition, checkpoint=latest.number)
         return store.read()
 
     def close(self) -> None:

@@ -98,11 +98,11 @@ def _open(path: Path) -> Rdict:
     options.increase_parallelism(1)
     try:
         return Rdict(str(path), options)
-    except Exception as error:  # rocksdict raises nothing narrower
+    except Exception as error:  # rocksdict raises nothing narrower (tidy: an allowed place)
         if "Corruption" not in str(error) and "corrupt" not in str(error):
             raise
         aside = path.with_name(f"{path.name}.corrupt")
-        log.error("state_corrupt", path=str(path), moved_to=str(aside), error=str(error))
+        log.warning("state_corrupt", path=str(path), moved_to=str(aside), error=str(error))
         shutil.rmtree(aside, ignore_errors=True)
         path.rename(aside)
         return Rdict(str(path), options)

@@ -25,7 +25,9 @@ class LiveView:
         self._feed_words = feed_words
         self._before: dict[str, tuple[float, int]] = {}
         self._redis = redis.Redis.from_url(
-            run.endpoints.redis, socket_timeout=REDIS_TIMEOUT_S, socket_connect_timeout=REDIS_TIMEOUT_S
+            run.endpoints.redis,
+            socket_timeout=REDIS_TIMEOUT_S,
+            socket_connect_timeout=REDIS_TIMEOUT_S,
         )
 
     def render(self, servers: list[ServerState]) -> RenderableType:
@@ -91,7 +93,7 @@ class LiveView:
             found = self._redis.hgetall(f"headrace:{panel.topic.name}")
         except redis.RedisError as error:
             return [{"Redis": f"away: {type(error).__name__}"}]
-        values = [value for _, value in sorted(found.items())]  # type: ignore[union-attr]  # sync
+        values = [value for _, value in sorted(found.items())]
         return [panel.row(msgspec.json.decode(value)) for value in values]
 
     def _servers(self, servers: list[ServerState]) -> RenderableType:
@@ -109,4 +111,4 @@ class LiveView:
 
 
 def _ms(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.1f}"
+    return "-" if value is None else f"{value:,.1f}"

@@ -25,6 +25,11 @@ RESTARTS_MAX = 5
 """How often a worker that died is started again before the run gives up."""
 
 
+SLOPE_SAMPLES_MIN = 10
+SLOPE_S_MIN = 10
+"""Fewer samples, or less time, tell noise from growth badly."""
+
+
 def free_port() -> int:
     """Return a port of the loopback that nobody listens on."""
     with socket.socket() as probe:
@@ -46,10 +51,10 @@ class Memory:
         self.peak_mb = max(self.peak_mb, used_mb)
 
     def slope_mb_a_minute(self, warm_up_s: float) -> float | None:
-        """Return the growth after the warm-up, by least squares; None if it is too short to tell."""
+        """Return the growth after the warm-up, by least squares; None if too short to tell."""
         times = [at for at, _ in self.samples if at >= warm_up_s]
         used = [mb for at, mb in self.samples if at >= warm_up_s]
-        if len(times) < 10 or times[-1] - times[0] < 10:
+        if len(times) < SLOPE_SAMPLES_MIN or times[-1] - times[0] < SLOPE_S_MIN:
             return None
         mean_time, mean_used = sum(times) / len(times), sum(used) / len(used)
         spread = sum((t - mean_time) ** 2 for t in times)

@@ -191,5 +191,3 @@ def step_order(topology: Topology) -> list[str]:
         *(step.name for step in topology.steps),
         *(f"sink_{sink.name}" for sink in topology.sinks),
     ]
-
-
