@@ -26,7 +26,7 @@ DELIVERY_TIMEOUT_MS = 120_000
 FLUSH_TIMEOUT_S = 130.0
 """Longer than DELIVERY_TIMEOUT_MS, so that a lost record is reported as such."""
 
-REQUEST_TIMEOUT_S = 30.0
+REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 
 DRAIN_TIMEOUT_S = 60.0

@@ -23,9 +23,7 @@ from topologies.panels import position_row
 
 TOPOLOGY = Topology(
     name="trading",
-    source=Source(
-        t.FRAME, open_feed, defaults=("live:binance:BTC/USDT,ETH/USDT", "sim:3")
-    ),
+    source=Source(t.FRAME, open_feed, defaults=("live:binance:BTC/USDT,ETH/USDT", "sim:3")),
     steps=(
         Step(
             "ingest",

@@ -87,7 +87,7 @@ class Decoder:
         return self._decode_singly(values)
 
     def _writer(self, header: bytes) -> AvroSchema | tuple[str, str]:
-        """Return the writer's schema for a record's first bytes, or what is wrong: cause, detail."""
+        """Return the writer's schema for a record's first bytes, or cause and detail if none."""
         if len(header) < HEADER_BYTES or header[:1] != MAGIC:
             found = header.hex() or "nothing"
             return (

@@ -36,10 +36,23 @@ class Admin:
     """Asks and tells the cluster; every call is bounded in time."""
 
     def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._connect()
+
+    def _connect(self) -> None:
         self._client = AdminClient(
-            config.common(bootstrap, "headrace-admin")
+            config.client(self._bootstrap, "headrace-admin")
             | {"error_cb": _log_error, "logger": _Quiet()}
         )
+
+    def _away(self, what: str) -> TransientError:
+        """Return the error of a call that failed; the next one begins with a new connection.
+
+        The client keeps the leader epochs it has once heard: after a broker's restart it would be
+        refused for ever.
+        """
+        self._connect()
+        return TransientError(what)
 
     @over_outages
     def partitions(self) -> dict[str, int]:
@@ -47,7 +60,7 @@ class Admin:
         try:
             found = self._client.list_topics(timeout=limits.REQUEST_TIMEOUT_S).topics
         except KafkaException as error:
-            raise TransientError(f"Kafka does not answer: {error}") from error
+            raise self._away(f"Kafka does not answer: {error}") from error
         return {name: len(topic.partitions) for name, topic in found.items()}
 
     def ensure(self, plans: Sequence[TopicPlan], replicas: int = -1) -> list[str]:
@@ -107,7 +120,7 @@ class Admin:
                 for place, future in futures.items()
             }
         except (KafkaException, TimeoutError) as error:
-            raise TransientError(f"offsets cannot be read: {error!r}") from error
+            raise self._away(f"offsets cannot be read: {error!r}") from error
 
     @over_outages
     def committed(self, group: str) -> Offsets:
@@ -118,9 +131,9 @@ class Admin:
         try:
             found = futures[group].result(ANSWER_TIMEOUT_S)
         except TimeoutError as error:
-            raise TransientError(f"group {group}: no answer in {ANSWER_TIMEOUT_S} s") from error
+            raise self._away(f"group {group}: no answer in {ANSWER_TIMEOUT_S} s") from error
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}
-            raise TransientError(f"group {group}: {error}") from error
+            raise self._away(f"group {group}: {error}") from error
         return {(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}

@@ -15,6 +15,10 @@ from headrace.runtime.chain import Dead
 from headrace.runtime.stats import Stats
 
 
+LAG_S = 0.5
+"""How often a lane notes how far it is behind."""
+
+
 class Processor(Protocol):
     """What a lane feeds: a chain of steps, or a sink."""
 
@@ -81,6 +85,7 @@ class Lane:
         self._has_failed = False
         self._is_draining = False
         self._read_to: Offsets = {}
+        self._lag_noted_at = 0.0
         self._paused: set[tuple[str, int]] = set()
 
     def read(self, timeout_s: float) -> Work:
@@ -95,6 +100,7 @@ class Lane:
             dead.extend(bad)
             if len(part):
                 parts.append(part)
+        self._note_lag(read_to)
         return Work(parts, dead, read_to)
 
     def handle(self, work: Work) -> None:
@@ -111,7 +117,6 @@ class Lane:
     def _handle(self, work: Work) -> None:
         if work.read_to:
             self.processor.process(work.parts, work.dead, work.read_to)
-            self._read_to |= work.read_to
             if work.dead:
                 self._note_dead(work.dead)
         else:
@@ -131,13 +136,20 @@ class Lane:
     def _commit(self) -> None:
         self.processor.commit()
         self._committed_at = monotonic()
-        self._stats.set_lag(self._owner, self.consumer.lag(self._read_to))
 
     def forget(self, places: Sequence[tuple[str, int]]) -> None:
         """Drop what is remembered of partitions that have moved away."""
         for place in places:
             self._read_to.pop(place, None)
             self._paused.discard(place)
+
+    def _note_lag(self, read_to: Offsets) -> None:
+        # In the reading thread: while a rebalance is called back there, the client answers such
+        # questions of no other thread, and the callback waits for the processing thread.
+        self._read_to |= read_to
+        if monotonic() - self._lag_noted_at > LAG_S:
+            self._stats.set_lag(self._owner, self.consumer.lag(self._read_to))
+            self._lag_noted_at = monotonic()
 
     def _throttle(self) -> None:
         """Stop reading inputs that are far ahead of the ones they are merged with."""

@@ -102,7 +102,9 @@ def _open(path: Path) -> Rdict:
         if "Corruption" not in str(error) and "corrupt" not in str(error):
             raise
         aside = path.with_name(f"{path.name}.corrupt")
-        log.warning("state_corrupt", path=str(path), moved_to=str(aside), error=str(error))
+        log.error(  # noqa: TRY400  (healed: the cause says enough)
+            "state_corrupt", path=str(path), moved_to=str(aside), error=str(error)
+        )
         shutil.rmtree(aside, ignore_errors=True)
         path.rename(aside)
         return Rdict(str(path), options)

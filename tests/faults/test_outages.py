@@ -1,5 +1,6 @@
 """Servers are killed while the main job runs: it goes on, and everything still adds up."""
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -26,10 +27,12 @@ def server_pid(parent: int, program: str) -> int | None:
     return min(found, key=psutil.Process.create_time).pid if found else None
 
 
-def wait_for_state(home: Path, size_bytes: int) -> None:
-    """Wait until the sink has stored something: the run is in full flow."""
+def wait_for_state(run: subprocess.Popen[str], home: Path, size_bytes: int) -> None:
+    """Wait until a step has stored something: the run is in full flow."""
     deadline = time.monotonic() + WAIT_S
     while not any(f.stat().st_size > size_bytes for f in home.glob("state/*/*/*.log")):
+        if run.poll() is not None:
+            raise AssertionError(run.communicate()[0])
         assert time.monotonic() < deadline, "the run never began to keep state"
         time.sleep(0.1)
 
@@ -40,13 +43,16 @@ def test_a_killed_server_costs_no_record(
 ) -> None:
     home = tmp_path_factory.mktemp("home")
     report = home / "report.json"
-    run = start_run(home, report, f"capture:{shared_data / 'binance' / RECORDING}.gz")
-    wait_for_state(home, 1_000)
-    pid = server_pid(run.pid, PROGRAMS[server])
-    assert pid is not None
-    psutil.Process(pid).kill()
-
-    found = finish_run(run, report)
+    feed = f"capture:{shared_data / 'binance' / RECORDING}.gz"
+    with start_run(home, report, feed) as run:
+        try:
+            wait_for_state(run, home, 1_000)
+            pid = server_pid(run.pid, PROGRAMS[server])
+            assert pid is not None
+            psutil.Process(pid).kill()
+            found = finish_run(run, report)
+        finally:
+            run.terminate()
 
     assert found["frames"]["sent"] == FRAMES
     assert found["frames"]["adds_up"]
