@@ -1,1 +1,1 @@
-"""TODO"""
+"""Order books and rolling windows, in arrays."""

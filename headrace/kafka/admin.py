@@ -18,7 +18,6 @@ from headrace.kafka.consumer import Offsets
 from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import _log_error, _Quiet
 
-
 ANSWER_TIMEOUT_S = limits.REQUEST_TIMEOUT_S + 5
 """Longer than the client's own timeout, so that it is the client that says what was wrong."""
 

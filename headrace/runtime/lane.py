@@ -14,7 +14,6 @@ from headrace.kafka.consumer import Consumer, Offsets, RawPart
 from headrace.runtime.chain import Dead
 from headrace.runtime.stats import Stats
 
-
 LAG_S = 0.5
 """How often a lane notes how far it is behind."""
 

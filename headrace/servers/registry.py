@@ -3,7 +3,7 @@
 import socket
 from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import uvicorn
 from fastapi import FastAPI, HTTPException
@@ -110,7 +110,7 @@ class RegistryServer:
         """Return where it listens."""
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
-    def __enter__(self) -> "RegistryServer":
+    def __enter__(self) -> Self:
         """Start serving."""
         self._thread.start()
         return self

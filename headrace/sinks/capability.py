@@ -41,9 +41,7 @@ def detect_rung(connection: psycopg.Connection) -> Rung:
             # Not preloaded, or not ours to create: an operator's choice, and plain tables work.
             log.warning("timescaledb is installed but cannot be turned on", reason=str(error))
             return Rung.PLAIN
-    licence = connection.execute(
-        "SELECT current_setting('timescaledb.license', true)"
-    ).fetchone()
+    licence = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
     return Rung.COMMUNITY if licence == ("timescale",) else Rung.APACHE
 
 

@@ -1,4 +1,4 @@
-"""The sample project run for real: ticks written to Kafka, a worker process, what it wrote read back."""
+"""The sample project for real: ticks written to Kafka, a worker, what it wrote read back."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The main job on a whole recorded file: frames in, orders and positions out, every one traceable."""
+"""The main job on a whole recorded file: frames in, orders out, every one traceable."""
 
 import json
 from collections.abc import Iterator

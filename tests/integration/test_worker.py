@@ -167,7 +167,10 @@ def test_any_confluent_client_reads_the_topics(bootstrap: str, tmp_path: Path) -
     with RegistryServer(bootstrap) as registry, SchemaRegistryClient({"url": registry.url}) as api:
         deserialize = AvroDeserializer(api)
         context = SerializationContext(sample.VWAP_TOPIC, MessageField.VALUE)
-        rows = [deserialize(value, context) for _, value, _ in sample.read_topic(bootstrap, sample.VWAP_TOPIC)]
+        rows = [
+            deserialize(value, context)
+            for _, value, _ in sample.read_topic(bootstrap, sample.VWAP_TOPIC)
+        ]
         latest = api.get_latest_version(f"{sample.VWAP_TOPIC}-value")
 
     assert rows == sample.read_vwaps(bootstrap)

@@ -91,8 +91,8 @@ ORPHANS = {
           signal_prediction_v1 p WHERE p.instrument = r.instrument
           AND p.sequence = r.signal_sequence AND p.receive_time_ns = r.request_time_ns)""",
     "a prediction without features": """
-        SELECT count(*) FROM signal_prediction_v1 p WHERE NOT EXISTS (SELECT FROM feature_vector_v1 f
-          WHERE f.instrument = p.instrument AND f.sequence = p.sequence)""",
+        SELECT count(*) FROM signal_prediction_v1 p WHERE NOT EXISTS (SELECT FROM
+          feature_vector_v1 f WHERE f.instrument = p.instrument AND f.sequence = p.sequence)""",
     "features without trade": """
         SELECT count(*) FROM feature_vector_v1 f WHERE NOT EXISTS (SELECT FROM market_trade_v1 t
           WHERE t.instrument = f.instrument AND t.sequence = f.sequence
@@ -127,7 +127,9 @@ POSITIONS_AGAINST_FILLS = """
 
 def assert_sound(dsn: str) -> None:
     """Walk from every order back to the tick, and hold the positions against the fills."""
-    broken = {what: rows[0][0] for what, text in ORPHANS.items() if (rows := query(dsn, text))[0][0]}
+    broken = {
+        what: rows[0][0] for what, text in ORPHANS.items() if (rows := query(dsn, text))[0][0]
+    }
     assert not broken
     ((positions, different),) = query(dsn, POSITIONS_AGAINST_FILLS)
     assert positions > 0

@@ -1,4 +1,4 @@
-"""However two inputs arrive, a merge hands their records on in the one order they were counted in."""
+"""However two inputs arrive, a merge hands their records on in the order they were counted."""
 
 import numpy as np
 import pyarrow as pa

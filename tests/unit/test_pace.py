@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from headrace.pace import paced, parse_speed
-from headrace.limits import PACE_SLICE_NS
 from headrace.errors import FeedError
 from headrace.feed import FrameBlock
+from headrace.limits import PACE_SLICE_NS
+from headrace.pace import paced, parse_speed
 
 MS = 1_000_000
 

@@ -1,0 +1,43 @@
+"""The reference model on recordings it was not trained on."""
+
+from pathlib import Path
+
+import pytest
+
+from headrace import bundles
+from headrace.project import Project
+
+ROOT = Path(__file__).parents[2]
+AUC_FLOORS = {
+    "binance-coinm:BTCUSD_PERP": 0.79,
+    "binance-spot:BTCUSDT": 0.83,
+    "binance-spot:ETHUSDT": 0.745,  # short of the 0.79 aimed at; the card says why
+}
+
+
+def test_the_bundle_scores_as_its_card_says(shared_data: Path) -> None:
+    report = bundles.evaluate(
+        Project(ROOT), "direction", ROOT / "models" / "direction", shared_data / "binance"
+    )
+
+    found = {score.instrument: score.auc for score in report.scores}
+    assert set(found) == set(AUC_FLOORS)
+    assert all(found[name] >= floor for name, floor in AUC_FLOORS.items()), found
+    assert all(score.log_loss < score.log_loss_base for score in report.scores)
+    assert sum(bin_.examples for bin_ in report.calibration) == sum(
+        score.examples for score in report.scores
+    )
+
+
+def test_training_is_the_same_each_time(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.direction.train.DIRECTION_ROUNDS", 5)
+    monkeypatch.setattr("models.direction.train.MOVEMENT_ROUNDS", 5)
+    data = shared_data / "binance" / "cm_btcusd_perp_20240808.gz"
+
+    for run in ("first", "second"):
+        bundles.train(Project(ROOT), "direction", data, tmp_path / run)
+
+    for name in ("model.onnx", "contract.json"):
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
