@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
-.PHONY: setup up test test-timescale lint types imports check lock format bench-capture help
+.PHONY: setup up test test-timescale image-test lint types imports check lock format bench-capture help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -30,6 +30,9 @@ test: setup ## every test that needs nothing but this machine
 test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages, unpacked aside)
 	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py
 
+image-test: setup ## build the image from a local base and run a worker from it (root, Debian)
+	$(TIMEOUT) 2400 infra/image/test.sh
+
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/capture.py --data ../shared/data/binance --repeat 20
 
@@ -52,3 +55,5 @@ format: setup ## mend what can be mended
 lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet -o requirements-runtime.lock
