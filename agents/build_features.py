@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from agents.market.rolling_windows import InstrumentWindows, WindowsCodec
-from agents.market.window_kernels import (
+from agents.market.window_kernels import run_instrument
+from agents.market.window_layout import (
     FLOATS,
     OUT_OF_RANGE,
     QUOTE_INTS,
@@ -18,7 +19,6 @@ from agents.market.window_kernels import (
     WITHOUT_SIZE,
     Columns,
     Records,
-    run_instrument,
 )
 from headrace import Batch, DeadRow, ObjectTable, Output
 from headrace.batch import IntArray

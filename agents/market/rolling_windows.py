@@ -7,7 +7,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from agents.market.window_kernels import (
+from agents.market.window_kernels import rebuild_suffixes
+from agents.market.window_layout import (
     FLOW_HEAD,
     FLOW_MARKS,
     FLOW_WINDOWS_NS,
@@ -22,7 +23,6 @@ from agents.market.window_kernels import (
     WINDOW_MARKS,
     WINDOWS_NS,
     State,
-    rebuild_suffixes,
 )
 from headrace.batch import FloatArray, IntArray
 from headrace.errors import InvariantError

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.batch import FloatArray, IntArray
 
 HORIZON_NS = 1_000_000_000
+NEARBY_NS = (250_000_000, 500_000_000, 1_000_000_000, 1_500_000_000)
+"""Horizons that direction is learnt from: one second's label alone hangs on where a burst ends."""
 
 FEATURES_TOPIC = "feature.vector.v1"
 QUOTES_TOPIC = "market.quote.v1"
@@ -18,18 +19,21 @@ TOPICS = (FEATURES_TOPIC, QUOTES_TOPIC)
 """What training and evaluation read, as the very agents of the graph write it."""
 
 DOWN, FLAT, UP = range(3)
+UNKNOWN = -1
 
 
 @dataclass(frozen=True)
 class Examples:
     """The labelled feature vectors of one instrument, in order of receipt.
 
-    Shapes:  labels and times_ns (features.num_rows,); a label is DOWN, FLAT or UP.
+    Shapes:  labels and times_ns (n,), nearby (n, len(NEARBY_NS)), n = features.num_rows; a label
+             is DOWN, FLAT or UP, one nearby may be UNKNOWN: the recording ends before.
     """
 
     instrument: str
     features: pa.Table
-    labels: npt.NDArray[np.int64]
+    labels: IntArray
+    nearby: IntArray
     times_ns: IntArray
 
     def __len__(self) -> int:
@@ -39,16 +43,17 @@ class Examples:
     def between(self, start: float, end: float) -> "Examples":
         """Return those in this part of the recording's time, as fractions of it.
 
-        The last horizon before `end` is left out: its labels look beyond.
+        The longest horizon before `end` is left out: its labels look beyond.
         """
         first, last = self.times_ns[0], self.times_ns[-1]
         begin_ns, end_ns = (first + int(part * (last - first)) for part in (start, end))
-        stop_ns = end_ns - HORIZON_NS if end < 1 else end_ns + 1
+        stop_ns = end_ns - max(NEARBY_NS) if end < 1 else end_ns + 1
         chosen = (self.times_ns >= begin_ns) & (self.times_ns < stop_ns)
         return Examples(
             self.instrument,
             self.features.filter(pa.array(chosen)),
             self.labels[chosen],
+            self.nearby[chosen],
             self.times_ns[chosen],
         )
 
@@ -75,20 +80,31 @@ def labelled(tables: Mapping[str, pa.Table]) -> list[Examples]:
 def _label(instrument: str, features: pa.Table, quotes: pa.Table) -> Examples:
     # Two sources of one instrument may overlap: what was last received is what counts.
     quotes = quotes.sort_by("receive_time_ns")
+    valid = features.column("quote_valid").to_numpy()
+    labels = np.where(valid, _directions(features, quotes, HORIZON_NS), UNKNOWN)
+    known = labels != UNKNOWN
+    nearby = [_directions(features, quotes, horizon_ns)[known] for horizon_ns in NEARBY_NS]
+    return Examples(
+        instrument,
+        features.filter(pa.array(known)),
+        labels[known],
+        np.column_stack(nearby),
+        _column(features, "receive_time_ns")[known],
+    )
+
+
+def _directions(features: pa.Table, quotes: pa.Table, horizon_ns: int) -> IntArray:
     times, quote_times = _column(features, "receive_time_ns"), _column(quotes, "receive_time_ns")
+    if not len(quote_times):
+        return np.full(len(times), UNKNOWN)
     bid, ask = _column(quotes, "bid_price_ticks"), _column(quotes, "ask_price_ticks")
     before = _column(features, "bid_price_ticks") + _column(features, "ask_price_ticks")
-    later = np.searchsorted(quote_times, times + HORIZON_NS, side="right") - 1
-    ends_ns = max([*times[-1:].tolist(), *quote_times[-1:].tolist()])
-    known = (later >= 0) & (times + HORIZON_NS <= ends_ns)
-    known &= features.column("quote_valid").to_numpy()
+    later = np.searchsorted(quote_times, times + horizon_ns, side="right") - 1
+    known = (later >= 0) & (times + horizon_ns <= max(times[-1], quote_times[-1]))
     later = np.maximum(later, 0)
-    if len(quotes):
-        known &= (bid[later] <= ask[later]) & (bid[later] > 0)
-        labels = np.sign(bid[later] + ask[later] - before) + FLAT
-    else:
-        labels = np.zeros(len(times), np.int64)
-    return Examples(instrument, features.filter(pa.array(known)), labels[known], times[known])
+    known &= (bid[later] <= ask[later]) & (bid[later] > 0)
+    directions: IntArray = np.sign(bid[later] + ask[later] - before) + FLAT
+    return np.where(known, directions, UNKNOWN)
 
 
 def column(features: pa.Table, name: str) -> FloatArray:

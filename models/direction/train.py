@@ -11,11 +11,31 @@ import lightgbm
 import numpy as np
 import pyarrow as pa
 
-from headrace.batch import FloatArray
+from headrace.batch import BoolArray, FloatArray, IntArray
 from headrace.errors import UsageError
 from models.bundle import TrainedBundle, TrainingReport
-from models.direction.examples import FLAT, HORIZON_NS, TOPICS, UP, Examples, column, labelled
-from models.direction.graph import DERIVED, INPUT, OUTPUT, RAW, SIGNS, derived_inputs, full_graph
+from models.direction.examples import (
+    DOWN,
+    FLAT,
+    HORIZON_NS,
+    NEARBY_NS,
+    TOPICS,
+    UP,
+    Examples,
+    column,
+    labelled,
+)
+from models.direction.graph import (
+    DERIVED,
+    DIRECTION,
+    INPUT,
+    MOVEMENT,
+    OUTPUT,
+    RAW,
+    SIGNS,
+    derived_inputs,
+    full_graph,
+)
 from models.direction.trees import trees_of
 
 RECORDINGS = "*_20240808.gz"
@@ -26,37 +46,66 @@ __all__ = ["RECORDINGS", "TOPICS", "TOPOLOGY", "train"]
 NAME, VERSION = "direction", "1"
 OUTPUTS = ("probability_down", "probability_flat", "probability_up")
 
-FIT_UNTIL, HELD_FROM = 0.6, 0.6
+FIT_UNTIL = 0.6
 """Within each recording the scales are fitted on what comes after this part of its time."""
 EXAMPLES_WEIGHED_MAX = 6_000
 """An instrument with more examples counts as if it had so many: none drowns the others."""
-ROUNDS = 100
 SETTINGS = {
     "objective": "binary",
-    "num_leaves": 15,
-    "learning_rate": 0.05,
-    "min_data_in_leaf": 200,
     "lambda_l2": 10.0,
-    "feature_fraction": 0.6,
     "bagging_fraction": 0.7,
     "bagging_freq": 1,
     "seed": 1,
     "deterministic": True,
     "force_row_wise": True,
-    "num_threads": 2,
+    "num_threads": 1,  # sums are the same whatever the machine, and no thread waits for another
     "verbose": -1,
 }
+# Splits at random places, the best of which is taken, vary less from session to session.
+DIRECTION_SETTINGS = {
+    "learning_rate": 0.1,
+    "num_leaves": 15,
+    "min_data_in_leaf": 200 * len(NEARBY_NS),
+    "feature_fraction": 0.8,
+    "extra_trees": True,
+    "monotone_constraints": [DERIVED[place].monotone for place in DIRECTION],
+}
+DIRECTION_ROUNDS = 150
+MOVEMENT_SETTINGS = {
+    "learning_rate": 0.05,
+    "num_leaves": 7,
+    "min_data_in_leaf": 200,
+    "feature_fraction": 0.6,
+}
+MOVEMENT_ROUNDS = 80
 STEPS_MAX = 50
-"""Newton's method for one scale converges in five."""
+"""Newton's method converges in five."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Examples as the trees are fed them. Shapes: fed (n, len(DERIVED)); labels, weights (n,)."""
+    """Examples as the trees are fed them.
+
+    Shapes:  fed (n, len(DERIVED)), labels and weights (n,), nearby (n, len(NEARBY_NS)).
+    """
 
     fed: FloatArray
-    labels: FloatArray
+    labels: IntArray
+    nearby: IntArray
     weights: FloatArray
+
+
+@dataclass(frozen=True)
+class Boosters:
+    """Trees that say up or down given a move, and trees that say whether there is a move."""
+
+    direction: Any
+    movement: Any
+
+    def log_odds(self, fed: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the log odds of up given a move, and of a move."""
+        up, down = (self.direction.predict(side, raw_score=True) for side in (fed, fed * SIGNS))
+        return (up - down) / 2, self.movement.predict(_unsigned(fed), raw_score=True)
 
 
 def train(tables: Mapping[str, pa.Table]) -> TrainedBundle:
@@ -70,17 +119,20 @@ def train(tables: Mapping[str, pa.Table]) -> TrainedBundle:
             f"training {NAME}: expected trades with valid quotes and a second after them, found "
             "none; name a folder of recordings with --data"
         )
-    early = _matrix([examples.between(0.0, FIT_UNTIL) for examples in recordings])
-    late = _matrix([examples.between(HELD_FROM, 1.0) for examples in recordings])
-    scales = _scales(_boosters(early), late)
-    direction, movement = _boosters(_matrix(recordings))
-    model = full_graph(trees_of(direction, scales[0]), trees_of(movement, scales[1]))
+    early = _boost_all(_matrix([examples.between(0.0, FIT_UNTIL) for examples in recordings]))
+    scales = _scales(early, _matrix([examples.between(FIT_UNTIL, 1.0) for examples in recordings]))
+    boosters = _boost_all(_matrix(recordings))
+    model = full_graph(
+        trees_of(boosters.direction, DIRECTION, scales["direction"]),
+        trees_of(boosters.movement, MOVEMENT, scales["movement"]),
+        scales["rate"],
+    )
     report = TrainingReport(
         name=NAME,
         version=VERSION,
         examples={examples.instrument: len(examples) for examples in recordings},
         labels=[int(sum((e.labels == label).sum() for e in recordings)) for label in range(3)],
-        scales={"direction": scales[0], "movement": scales[1]},
+        scales=scales,
     )
     return TrainedBundle.of(
         model,
@@ -94,7 +146,7 @@ def train(tables: Mapping[str, pa.Table]) -> TrainedBundle:
 
 
 def _matrix(recordings: Sequence[Examples]) -> Matrix:
-    fed, labels, weights = [], [], []
+    fed, labels, nearby, weights = [], [], [], []
     for examples in recordings:
         raw = np.column_stack([column(examples.features, field.name) for field in RAW])
         usable = np.isfinite(raw).all(axis=1)
@@ -102,52 +154,65 @@ def _matrix(recordings: Sequence[Examples]) -> Matrix:
         alone = 1.0 / np.sqrt(column(examples.features, "trade_count_1s")[usable])
         share = min(1.0, EXAMPLES_WEIGHED_MAX / max(len(alone), 1))
         fed.append(derived_inputs(raw[usable]).astype(np.float64))
-        labels.append(examples.labels[usable].astype(np.float64))
+        labels.append(examples.labels[usable])
+        nearby.append(examples.nearby[usable])
         weights.append(share * alone / alone.mean())
-    return Matrix(np.concatenate(fed), np.concatenate(labels), np.concatenate(weights))
-
-
-def _boosters(matrix: Matrix) -> tuple[Any, Any]:
-    """Return the trees of direction given a move, and of whether there is a move."""
-    moved = matrix.labels != FLAT
-    up = (matrix.labels[moved] == UP).astype(np.float64)
-    # Each example and its mirror image: nothing is learnt from where the day happened to go.
-    direction = _boost(
-        np.concatenate([matrix.fed[moved], matrix.fed[moved] * SIGNS]),
-        np.concatenate([up, 1.0 - up]),
-        np.tile(matrix.weights[moved], 2),
-        {"monotone_constraints": [derived.monotone for derived in DERIVED]},
+    return Matrix(
+        np.concatenate(fed), np.concatenate(labels), np.concatenate(nearby), np.concatenate(weights)
     )
-    movement = _boost(np.abs(matrix.fed), moved.astype(np.float64), matrix.weights, {})
-    return direction, movement
+
+
+def _boost_all(matrix: Matrix) -> Boosters:
+    fed, truth, weights = [], [], []
+    for labels in matrix.nearby.T:
+        moved = (labels == UP) | (labels == DOWN)
+        up = (labels[moved] == UP).astype(np.float64)
+        # Each example and its mirror image: nothing is learnt from where the day happened to go.
+        fed += [matrix.fed[moved], matrix.fed[moved] * SIGNS]
+        truth += [up, 1.0 - up]
+        weights += [matrix.weights[moved] / len(NEARBY_NS)] * 2
+    fed_all, truth_all, weights_all = (np.concatenate(parts) for parts in (fed, truth, weights))
+    moves = (matrix.labels != FLAT).astype(np.float64)
+    unsigned = _unsigned(matrix.fed)
+    return Boosters(
+        _boost(fed_all, truth_all, weights_all, DIRECTION_SETTINGS, DIRECTION_ROUNDS),
+        _boost(unsigned, moves, matrix.weights, MOVEMENT_SETTINGS, MOVEMENT_ROUNDS),
+    )
+
+
+def _unsigned(fed: FloatArray) -> FloatArray:
+    unsigned: FloatArray = np.abs(fed[:, MOVEMENT])
+    return unsigned
 
 
 def _boost(
-    fed: FloatArray, truth: FloatArray, weights: FloatArray, settings: dict[str, Any]
+    fed: FloatArray,
+    truth: FloatArray,
+    weights: FloatArray,
+    settings: Mapping[str, Any],
+    rounds: int,
 ) -> Any:
     data = lightgbm.Dataset(fed, truth, weight=weights, params={"verbose": -1})
-    return lightgbm.train(SETTINGS | settings, data, num_boost_round=ROUNDS)
+    return lightgbm.train({**SETTINGS, **settings}, data, num_boost_round=rounds)
 
 
-def _scales(boosters: tuple[Any, Any], held: Matrix) -> tuple[float, float]:
-    """Return the factors of the log odds that fit held-out examples best (temperatures)."""
-    direction, movement = boosters
-    asked = [direction.predict(fed, raw_score=True) for fed in (held.fed, held.fed * SIGNS)]
+def _scales(boosters: Boosters, held: Matrix) -> dict[str, float]:
+    """Return what turns log odds into those that fit held-out examples best (Platt scaling)."""
+    odds, moves = boosters.log_odds(held.fed)
     moved = held.labels != FLAT
-    odds = (asked[0] - asked[1])[moved] / 2
-    up = (held.labels[moved] == UP).astype(np.float64)
-    moves = movement.predict(np.abs(held.fed), raw_score=True)
-    return (
-        _scale(odds, up, held.weights[moved]),
-        _scale(moves, moved.astype(np.float64), held.weights),
-    )
+    # Direction has no constant: exchanging buyers and sellers must exchange up and down.
+    (direction,) = _logistic(odds[moved, None], held.labels[moved] == UP, held.weights[moved])
+    movement, rate = _logistic(np.column_stack([moves, np.ones(len(moves))]), moved, held.weights)
+    found = {"direction": direction, "movement": movement, "rate": rate}
+    return {name: round(float(value), 4) for name, value in found.items()}
 
 
-def _scale(odds: FloatArray, truth: FloatArray, weights: FloatArray) -> float:
-    """Return the maximum-likelihood factor of log odds, by Newton's method."""
-    scale = 1.0
+def _logistic(terms: FloatArray, truth: BoolArray, weights: FloatArray) -> FloatArray:
+    """Return the factors of a logistic regression, by Newton's method."""
+    factors = np.zeros(terms.shape[1])
     for _ in range(STEPS_MAX):
-        chance = 1.0 / (1.0 + np.exp(-scale * odds))
-        slope = float(np.sum(weights * odds * (truth - chance)))
-        scale += slope / float(np.sum(weights * odds**2 * chance * (1.0 - chance)))
-    return round(scale, 6)
+        chance = 1.0 / (1.0 + np.exp(-terms @ factors))
+        slope = terms.T @ (weights * (truth - chance))
+        curve = (terms * (weights * chance * (1.0 - chance))[:, None]).T @ terms
+        factors += np.linalg.solve(curve, slope)
+    return factors

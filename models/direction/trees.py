@@ -37,10 +37,16 @@ class Tree:
         return replace(self, target=target, shift=shift, factor=self.factor * factor)
 
 
-def trees_of(booster: Any, scale: float = 1.0) -> list[Tree]:
-    """Return the trees of a LightGBM booster, their leaves times `scale`."""
+def trees_of(booster: Any, columns: Sequence[int], scale: float = 1.0) -> list[Tree]:
+    """Return the trees of a LightGBM booster, their leaves times `scale`.
+
+    `columns` says which column of the ensemble's input each of the booster's features is.
+    """
     dump = booster.dump_model()
-    return [Tree(tuple(_walk(tree["tree_structure"])), factor=scale) for tree in dump["tree_info"]]
+    return [
+        Tree(tuple(_walk(tree["tree_structure"], columns)), factor=scale)
+        for tree in dump["tree_info"]
+    ]
 
 
 def ensemble_attributes(trees: Sequence[Tree]) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def _leaf(node: Node) -> bool:
     return node.feature is None
 
 
-def _walk(structure: dict[str, Any]) -> Iterator[Node]:
+def _walk(structure: dict[str, Any], columns: Sequence[int]) -> Iterator[Node]:
     """Yield a tree's nodes, breadth first, so that children's indexes are known in time."""
     waiting = [structure]
     seen = 1
@@ -84,7 +90,7 @@ def _walk(structure: dict[str, Any]) -> Iterator[Node]:
             raise InvariantError(f"expected numeric splits, found {found['decision_type']}")
         waiting += [found["left_child"], found["right_child"]]
         threshold = _not_above(found["threshold"])
-        yield Node(found["split_feature"], threshold, seen, seen + 1, 0.0)
+        yield Node(columns[found["split_feature"]], threshold, seen, seen + 1, 0.0)
         seen += 2
 
 

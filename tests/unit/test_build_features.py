@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from agents.build_features import FEATURE_VECTOR, WINDOWS_BY_INSTRUMENT, build_features
-from agents.market.window_kernels import QUOTES_HELD_MAX, TRADES_HELD_MAX, run_instrument
+from agents.market.window_kernels import run_instrument
+from agents.market.window_layout import (
+    QUOTES_HELD_MAX,
+    TRADES_HELD_MAX,
+)
 from headrace import Output
 from headrace.avro.schema import load_schema
 from headrace.errors import InvariantError
