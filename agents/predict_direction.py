@@ -51,7 +51,7 @@ def predict_direction(batch: Batch, model: Model) -> Output:
         fed = ~refused.any(axis=1)
         rows, inputs = rows[fed], inputs[fed]
     answers = model.run(inputs)
-    finite: BoolArray = np.isfinite(answers.sum(axis=1))
+    finite: BoolArray = np.asarray(np.isfinite(answers.sum(axis=1)), np.bool_)
     if not finite.all():
         dead += _dead_answers(rows, finite, answers, model)
         dead.sort(key=lambda row: row.row)
