@@ -23,7 +23,8 @@ class SimSettings:
     """What makes one simulated market: the same settings, the same frames.
 
     `events_max` None is endless. `start_ns` is the receive time at which the market opens.
-    `events_per_s` is the mean rate of one instrument.
+    `events_per_s` is the mean rate of one instrument. `goes_on` numbers frames after those of
+    earlier runs, as a live market does, instead of leaving out what they have sent.
     """
 
     symbols: tuple[str, ...]
@@ -31,6 +32,7 @@ class SimSettings:
     events_max: int | None
     start_ns: int
     events_per_s: float = _EVENTS_PER_S_DEFAULT
+    goes_on: bool = False
 
 
 def open_sim(
@@ -38,7 +40,7 @@ def open_sim(
 ) -> "SimFeed":
     """Return the simulated market that `sim:INSTRUMENTS?choices` names.
 
-    Without `start` it opens at `now_ns`, and is a new input at each run.
+    Without `start` it opens at `now_ns` and goes on where earlier runs of it ended.
     Raises:  FeedError if a number is none or out of bounds.
     """
     count = int(
@@ -64,6 +66,7 @@ def open_sim(
         None if endless else int(_number("events", choices["events"], 1, 10**15)),
         int(_number("start", choices["start"], 0, 8 * 10**18)) if "start" in choices else now_ns(),
         _number("rate", choices.get("rate", str(_EVENTS_PER_S_DEFAULT)), 0.001, _EVENTS_PER_S_MAX),
+        goes_on="start" not in choices,
     )
     return SimFeed(settings)
 
@@ -87,7 +90,8 @@ class SimFeed:
     def __init__(self, settings: SimSettings) -> None:
         self.settings = settings
         # the number of events is no part of the name: a longer run goes on where a shorter ended
-        name = f"sim-{settings.seed}-{settings.start_ns}-{settings.events_per_s:g}"
+        start = "" if settings.goes_on else f"-{settings.start_ns}"
+        name = f"sim-{settings.seed}{start}-{settings.events_per_s:g}"
         self.identity = f"{name}:{','.join(settings.symbols)}"
         self._source_prefix = name
         self.tally = FeedTally()
@@ -101,10 +105,11 @@ class SimFeed:
             for symbol in settings.symbols
         ]
         sources = [f"{self._source_prefix}:{symbol}" for symbol in settings.symbols]
-        ingested = [resume_after.get(source, 0) for source in sources]
+        sent = [resume_after.get(source, 0) for source in sources]
+        ingested = [0] * len(sources) if settings.goes_on else sent
         queue = [(market.next_ns, index) for index, market in enumerate(markets)]
         heapq.heapify(queue)
-        sequences = [0] * len(markets)
+        sequences = list(sent) if settings.goes_on else [0] * len(markets)
         rows: list[tuple[str, int, int, str]] = []
         events = 0
         while settings.events_max is None or events < settings.events_max:

@@ -103,24 +103,6 @@ def test_arrivals_cluster_and_imbalance_tells_of_the_next_move() -> None:
     assert counts.var() / counts.mean() > 2
 
 
-def test_without_a_start_the_market_opens_now_as_a_new_input() -> None:
-    feeds = [open_feed("sim", FeedOptions(), now_ns=lambda now=now: now) for now in (5, 6)]
-
-    assert feeds[0].identity != feeds[1].identity
-    block = next(feeds[0].blocks({}))
-    assert block.receive_times_ns[0] > 5
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["sim:0", "sim:65", "sim:x", "sim?seed=-1", "sim?events=0", "sim?rate=0", "sim?colour=red",
-     "sim?seed=1&seed=2", "sim?start=1.5"],
-)  # fmt: skip
-def test_a_market_that_cannot_be_says_so(text: str) -> None:
-    with pytest.raises(FeedError, match="expected"):
-        open_feed(text, FeedOptions())
-
-
 def test_symbols_choose_instruments_and_endless_feeds_do_not_repeat() -> None:
     feed = open_feed("sim:3?events=100&start=0", FeedOptions(symbols=frozenset(["sim02"])))
 
@@ -129,3 +111,16 @@ def test_symbols_choose_instruments_and_endless_feeds_do_not_repeat() -> None:
         open_feed("sim:3", FeedOptions(symbols=frozenset(["SIM99"])))
     with pytest.raises(FeedError, match="found an endless feed"):
         open_feed("sim", FeedOptions(repeat=2))
+
+
+def test_a_market_without_a_start_goes_on_where_the_last_run_ended() -> None:
+    first = open_feed("sim:1?events=50", FeedOptions(), now_ns=lambda: 10**18)
+    sent = sum(len(block.payloads) for block in first.blocks({}))
+    second = open_feed("sim:1?events=50", FeedOptions(), now_ns=lambda: 2 * 10**18)
+    (source,) = {source for block in second.blocks({}) for source in block.sources}
+
+    again = next(iter(second.blocks({source: sent})))
+
+    assert second.identity == first.identity
+    assert again.sequences[0] == sent + 1
+    assert again.receive_times_ns[0] >= 2 * 10**18
