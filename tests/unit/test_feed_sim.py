@@ -124,3 +124,13 @@ def test_a_market_without_a_start_goes_on_where_the_last_run_ended() -> None:
     assert second.identity == first.identity
     assert again.sequences[0] == sent + 1
     assert again.receive_times_ns[0] >= 2 * 10**18
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sim:0", "sim:65", "sim:x", "sim?seed=-1", "sim?events=0", "sim?rate=0", "sim?colour=red",
+     "sim?seed=1&seed=2", "sim?start=1.5"],
+)  # fmt: skip
+def test_a_market_that_cannot_be_says_so(text: str) -> None:
+    with pytest.raises(FeedError, match="expected"):
+        open_feed(text, FeedOptions())
