@@ -29,7 +29,7 @@ FLUSH_TIMEOUT_S = 130.0
 REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 
-DRAIN_TIMEOUT_S = 60.0
+DRAIN_TIMEOUT_S = 20.0
 """A rebalance or a stop waits so long for batches in flight."""
 
 MERGE_RECORDS_MAX = 131_072
