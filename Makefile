@@ -55,5 +55,10 @@ format: setup ## mend what can be mended
 lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --quiet -o requirements-runtime.lock
+	@# The image's: what is tested, less what only developers need; and what builds the wheel.
+	$(BIN)/uv pip compile pyproject.toml --constraints requirements.lock --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+		-o requirements-runtime.lock
+	echo hatchling | $(BIN)/uv pip compile - --constraints requirements.lock --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
+		-o infra/image/build.lock
