@@ -17,7 +17,7 @@ from headrace.kafka.schema_log import SchemaLog
 from headrace.topology import Topic
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RUN_S_MAX = 280
+RUN_S_MAX = 600
 
 
 def start_run(
