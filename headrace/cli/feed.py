@@ -5,8 +5,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
+from typing import Annotated
 
 import msgspec
+import typer
 
 from headrace.cli.connect import connected
 from headrace.cli.logs import log_to_stderr
@@ -25,6 +27,9 @@ def feed(
     symbols: Symbols = None,
     speed: Speed = "1",
     repeat: Repeat = 1,
+    fused: Annotated[
+        bool, typer.Option(help="Whether the workers whose lag is watched run fused steps.")
+    ] = True,
     project: ProjectFolder = HERE,
 ) -> None:
     """Write a feed's frames to Kafka, going on where an earlier run of the same feed ended.
@@ -48,7 +53,7 @@ def feed(
         ensure_topics(chosen, endpoints.kafka)
         registry = open_registry(settings, endpoints.kafka)
         codec = load_codecs(found, registry, [chosen.source.topic])[chosen.source.topic.name]
-        watch = LagWatch(endpoints.kafka, lane_groups(chosen, Choice()))
+        watch = LagWatch(endpoints.kafka, lane_groups(chosen, Choice(fuse=fused)))
         writer = FeedWriter(
             source, codec, endpoints.kafka, speed=parse_speed(speed), backlog=watch.worst
         )

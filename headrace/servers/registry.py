@@ -59,7 +59,7 @@ def registry_app(schemas: SchemaLog) -> FastAPI:
     def by_version(subject: str, version: str) -> dict[str, Any]:
         _require(subject)
         count = len(schemas.versions[subject])
-        number = count if version == "latest" else int(version) if version.isdigit() else 0
+        number = count if version == "latest" else int(version) if version.isdecimal() else 0
         if not 1 <= number <= count:
             raise HTTPException(404, f"subject {subject} has the versions 1 to {count}")
         return entry(subject, number)
