@@ -154,6 +154,16 @@ class WorkerProcess:
         return self.process.wait(WAIT_S)
 
 
+def headrace(bootstrap: str, home: Path, *arguments: str) -> Any:
+    """Return what a command of the sample project prints as JSON."""
+    environment = {**os.environ, "HEADRACE_KAFKA": bootstrap, "HEADRACE_HOME": str(home)}
+    command = [sys.executable, "-m", "headrace", *arguments, f"--project={PROJECT}"]
+    done = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True, timeout=WAIT_S
+    )
+    return json.loads(done.stdout)
+
+
 @contextmanager
 def worker(bootstrap: str, home: Path, *command: str, **settings: str) -> Iterator[WorkerProcess]:
     """Give a worker that is killed at the end, if it still runs; `settings` are HEADRACE_ ones."""

@@ -165,3 +165,18 @@ def test_more_workers_than_partitions_are_ready_and_wait(bootstrap: str, fleet: 
 
     assert sorted(len(w.partitions()) for w in fleet.workers.values()) == [0, 1, 1, 1, 1]
     assert_each_counted_once(bootstrap, 500)
+
+
+def test_state_tells_owner_lag_and_size_of_each_partition(bootstrap: str, fleet: Fleet) -> None:
+    sample.send_ticks(bootstrap, sample.ticks(700))
+    running = fleet.start("a")
+    fleet.settle()
+    running.end(signal.SIGTERM)
+    sample.send_ticks(bootstrap, sample.ticks(70, first=700))
+
+    told = sample.headrace(bootstrap, running.log.parent, "state", "vwap", "--json")
+
+    assert {task["partition"] for task in told} == ALL
+    assert {(task["owner"], task["is_released"]) for task in told} == {("a", True)}
+    assert sum(task["lag_records"] for task in told) >= 70
+    assert all(task["disk_bytes"] > 0 for task in told)
