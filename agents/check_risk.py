@@ -7,7 +7,6 @@ from agents.trading.exposure import (
     reserve,
     revalue,
     settle,
-    signal_key,
 )
 from agents.trading.identity import approval_id_of, request_id_of
 from agents.trading.limits import (
@@ -17,7 +16,7 @@ from agents.trading.limits import (
 )
 from agents.trading.outbox import Outbox
 from agents.trading.pages import SectionCodec
-from agents.trading.rates import add_order, forget_before
+from agents.trading.rates import add_order, forget_far
 from agents.trading.records import (
     BUY,
     AccountControl,
@@ -31,11 +30,12 @@ from headrace import Batch, ObjectTable, Output
 from headrace.state.tables import ObjectState
 from schemas import topics
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import stream_of
 
 TABLE = ObjectTable(
-    "check_risk.exposure_by_account.v1", SectionCodec[AccountRisk](lambda _: AccountRisk())
+    "check_risk.exposure_by_account.v2", SectionCodec[AccountRisk](lambda _: AccountRisk())
 )
-"""Of each account: 65 pages of at most 10 KB; an approval changes four of them."""
+"""Of each account: 66 pages of at most 10 KB; an approval changes four of them."""
 
 INT64_MAX = 2**63 - 1
 
@@ -75,7 +75,11 @@ def _judge_request(
 ) -> None:
     row, cause = position
     expected = request_id_of(
-        request.account, request.strategy, request.instrument, request.signal_sequence
+        request.account,
+        request.strategy,
+        request.instrument,
+        request.source,
+        request.signal_sequence,
     )
     if request.request_id != expected:
         detail = f"expected {expected} of its signal, found {request.request_id}"
@@ -103,12 +107,13 @@ BEFORE_QUOTE_KNOWN = frozenset(
 def _remember(account: AccountRisk, case: Case, breach: Breach | None) -> None:
     """Keep the signal, so that it is judged once and for all, and the price it was seen at."""
     request = case.request
-    account.signals.put(signal_key(request.strategy, request.instrument), request.signal_sequence)
+    stream = stream_of(request.source, request.instrument)
+    account.signals.note(stream, request.strategy, request.signal_sequence, request.request_time_ns)
     if breach is not None and breach.check in BEFORE_QUOTE_KNOWN:
         return
     risk = account.edit_instrument(request.instrument)
     risk.mark_price_ticks = case.mark_price_ticks
-    forget_before(risk.rate, request.request_time_ns)
+    forget_far(risk.rate, request.request_time_ns)
     revalue(account, risk, case.instrument)
 
 
@@ -127,6 +132,7 @@ def _approve(account: AccountRisk, case: Case) -> OrderApproved:
         account=request.account,
         strategy=request.strategy,
         instrument=request.instrument,
+        source=request.source,
         signal_sequence=request.signal_sequence,
         side=request.side,
         quantity_lots=request.quantity_lots,
@@ -148,6 +154,7 @@ def _rejection(request: OrderRequest, breach: Breach) -> OrderRejected:
         account=request.account,
         strategy=request.strategy,
         instrument=request.instrument,
+        source=request.source,
         signal_sequence=request.signal_sequence,
         side=request.side,
         quantity_lots=request.quantity_lots,

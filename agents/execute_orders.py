@@ -2,7 +2,7 @@
 
 from agents.trading.holdings import Holding, add_fill, position_of
 from agents.trading.identity import approval_id_of, client_order_id_of
-from agents.trading.limits import OPEN_ORDERS_MAX, SIGNAL_SOURCES_MAX
+from agents.trading.limits import OPEN_ORDERS_MAX
 from agents.trading.order_state import FILLED, REJECTED, Order, advance, order_of, receive
 from agents.trading.outbox import Outbox
 from agents.trading.pages import PagedMap, RecentMap, Section, SectionCodec
@@ -13,25 +13,26 @@ from agents.trading.records import (
     VenueReport,
     read_rows,
 )
+from agents.trading.signals import SignalLog, Standing
 from headrace import Batch, ObjectTable, Output
 from headrace.state.tables import ObjectState
 from schemas import topics
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import stream_of
 
-SIGNAL_PAGES = 16
 HOLDING_PAGES = 16
 ORDER_PAGES = 32
 FINISHED_PAGES = 16
 FINISHED_PAGE_KEYS = 64
 """1,024 finished orders: so long a late report is told from one of an order that never was. Which
-signals were acted on is kept apart, one number a strategy and instrument, and never forgotten."""
+signals were acted on is kept apart (`agents/trading/signals.py`)."""
 
 
 class AccountOrders:
     """An account's open orders, holdings, and what it takes to do nothing twice."""
 
     def __init__(self) -> None:
-        self.signals = PagedMap(int, SIGNAL_PAGES)
+        self.signals = SignalLog()
         self.holdings = PagedMap(Holding, HOLDING_PAGES)
         self.orders = PagedMap(Order, ORDER_PAGES)
         self.finished = RecentMap(int, page_count=FINISHED_PAGES, page_keys=FINISHED_PAGE_KEYS)
@@ -39,13 +40,13 @@ class AccountOrders:
     @property
     def sections(self) -> tuple[Section, ...]:
         """Return the sections, in the order of their pages."""
-        return (self.signals, self.holdings, self.orders, self.finished)
+        return (*self.signals.sections, self.holdings, self.orders, self.finished)
 
 
 TABLE = ObjectTable(
-    "execute_orders.order_by_account.v1", SectionCodec[AccountOrders](lambda _: AccountOrders())
+    "execute_orders.order_by_account.v2", SectionCodec[AccountOrders](lambda _: AccountOrders())
 )
-"""Of each account: 80 pages of at most 15 KB; a report changes two or three of them."""
+"""Of each account: 81 pages of at most 15 KB; a report changes two or three of them."""
 
 
 def execute_orders(batch: Batch, state: ObjectState[AccountOrders]) -> Output:
@@ -88,26 +89,29 @@ def _execute(
         box.bury(0, row, "instrument_unknown", str(error))
         return
     account = state.edit(approved.account)
-    signal = f"{approved.instrument}/{approved.strategy}"
-    last = account.signals.read(signal)
-    # Approvals of a signal source come in order: at or below the last is a repeat, for ever.
-    if last is not None and approved.signal_sequence <= last:
+    stream = stream_of(approved.source, approved.instrument)
+    signal = (stream, approved.strategy, approved.signal_sequence, approved.request_time_ns)
+    standing = account.signals.judge(*signal)
+    identity = client_order_id_of(
+        approved.account,
+        approved.strategy,
+        approved.instrument,
+        approved.source,
+        approved.signal_sequence,
+    )
+    known = identity in account.orders or identity in account.finished
+    if standing is Standing.REPEATED or known:
         box.count("approval_duplicate")
         return
-    identity = client_order_id_of(
-        approved.account, approved.strategy, approved.instrument, approved.signal_sequence
-    )
     order = order_of(approved, identity)
-    reason = _refusal(approved, account, new_signal=last is None)
-    if reason != "signal_sources_limit":
-        account.signals.put(signal, approved.signal_sequence)
+    reason = _STANDING_REASONS.get(standing) or _refusal(approved, account)
+    if standing is Standing.NEW:
+        account.signals.note(*signal)
     if reason:
         order.state = REJECTED
         account.finished.add(identity, 0)
         box.count(f"approval_rejected_{reason}")
     else:
-        holding = account.holdings.edit_or_add(approved.instrument, Holding)
-        holding.clock_ns = max(holding.clock_ns, approved.request_time_ns)
         account.orders.put(identity, order)
         box.emit(topics.VENUE_ORDER, _venue_order(approved, identity), cause=cause)
         box.count("approval_sent")
@@ -115,12 +119,16 @@ def _execute(
     box.emit(topics.ORDER_EVENT, event, cause=cause)
 
 
-def _refusal(approved: OrderApproved, account: AccountOrders, *, new_signal: bool) -> str:
+_STANDING_REASONS = {
+    Standing.FORGOTTEN: "stream_forgotten",
+    Standing.CROWDED: "stream_strategies_limit",
+}
+
+
+def _refusal(approved: OrderApproved, account: AccountOrders) -> str:
     """Return why an approval may not be used, or an empty string."""
-    if new_signal and len(account.signals) >= SIGNAL_SOURCES_MAX:
-        return "signal_sources_limit"
-    holding = account.holdings.read(approved.instrument)
-    if holding is not None and holding.clock_ns > approved.expire_time_ns:
+    clock_ns = account.signals.clock_ns(stream_of(approved.source, approved.instrument))
+    if clock_ns > approved.expire_time_ns:
         return "approval_expired"
     if len(account.orders) >= OPEN_ORDERS_MAX:
         return "open_orders_limit"
@@ -178,8 +186,7 @@ def _apply(
     report: VenueReport, order: Order, account: AccountOrders, box: Outbox, cause: int
 ) -> None:
     """Move the order by a report and say so; a fill moves the holding too."""
-    holding = account.holdings.edit_or_add(order.instrument, Holding)
-    holding.clock_ns = max(holding.clock_ns, report.venue_time_ns)
+    account.signals.advance(stream_of(order.source, order.instrument), report.venue_time_ns)
     if not advance(order, report):
         box.count("unchanged_by_report")
         return
@@ -188,6 +195,7 @@ def _apply(
         box.emit(topics.ORDER_EVENT, event, cause=cause)
         return
     instrument = instrument_of(order.instrument)
+    holding = account.holdings.edit_or_add(order.instrument, Holding)
     delta = add_fill(holding, instrument, report)
     event = _event(order, reason="", time_ns=report.venue_time_ns, fill=report, cash_delta_e8=delta)
     box.emit(topics.ORDER_EVENT, event, cause=cause)
@@ -200,6 +208,7 @@ def _venue_order(approved: OrderApproved, client_order_id: str) -> VenueOrder:
         approval_id=approved.approval_id,
         account=approved.account,
         instrument=approved.instrument,
+        source=approved.source,
         side=approved.side,
         quantity_lots=approved.quantity_lots,
         limit_price_ticks=approved.limit_price_ticks,
@@ -221,6 +230,7 @@ def _event(
         account=order.account,
         strategy=order.strategy,
         instrument=order.instrument,
+        source=order.source,
         approval_id=order.approval_id,
         request_id=order.request_id,
         signal_sequence=order.signal_sequence,

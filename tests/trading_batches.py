@@ -26,6 +26,7 @@ from agents.trading.records import (
 from headrace import Batch, Output, Part, Topic
 from schemas import topics
 
+SOURCE = "recording"
 SPOT = "binance-spot:BTCUSDT"
 PERP = "binance-coinm:BTCUSD_PERP"
 START_NS = 1_723_075_200_000_000_000
@@ -46,6 +47,7 @@ KINDS: dict[str, type[Any]] = {
 PREDICTION_SCHEMA = pa.schema(
     [
         ("instrument", pa.string()),
+        ("source", pa.string()),
         ("sequence", pa.int64()),
         ("receive_time_ns", pa.int64()),
         ("model", pa.string()),
@@ -65,6 +67,7 @@ PREDICTION_SCHEMA = pa.schema(
 QUOTE_SCHEMA = pa.schema(
     [
         ("instrument", pa.string()),
+        ("source", pa.string()),
         ("sequence", pa.int64()),
         ("bid_price_ticks", pa.int64()),
         ("bid_size_lots", pa.int64()),
@@ -80,6 +83,7 @@ def prediction(sequence: int, **changed: Any) -> dict[str, Any]:
     time_ns = changed.get("receive_time_ns", START_NS + sequence * SECOND_NS)
     row = {
         "instrument": SPOT,
+        "source": SOURCE,
         "sequence": sequence,
         "receive_time_ns": time_ns,
         "model": "test",
@@ -101,6 +105,7 @@ def quote(sequence: int, time_ns: int, **changed: Any) -> dict[str, Any]:
     """Return a quote."""
     row = {
         "instrument": SPOT,
+        "source": SOURCE,
         "sequence": sequence,
         "bid_price_ticks": BID_TICKS,
         "bid_size_lots": 10**8,
@@ -118,6 +123,7 @@ def request(sequence: int, **changed: Any) -> OrderRequest:
         "account": "paper",
         "strategy": "direction",
         "instrument": SPOT,
+        "source": SOURCE,
         "signal_sequence": sequence,
         "side": "BUY",
         "quantity_lots": 10**6,
@@ -128,17 +134,18 @@ def request(sequence: int, **changed: Any) -> OrderRequest:
         "quote_valid": True,
         "request_time_ns": time_ns,
     } | changed
-    identity = (row["account"], row["strategy"], row["instrument"], row["signal_sequence"])
-    return OrderRequest(**({"request_id": request_id_of(*identity)} | row))
+    names = ("account", "strategy", "instrument", "source", "signal_sequence")
+    return OrderRequest(**({"request_id": request_id_of(*(row[name] for name in names))} | row))
 
 
 def venue_order(sequence: int, send_time_ns: int, **changed: Any) -> VenueOrder:
     """Return a purchase of 0.01."""
     row = {
-        "client_order_id": client_order_id_of("paper", "direction", SPOT, sequence),
+        "client_order_id": client_order_id_of("paper", "direction", SPOT, SOURCE, sequence),
         "approval_id": "approval",
         "account": "paper",
         "instrument": SPOT,
+        "source": SOURCE,
         "side": "BUY",
         "quantity_lots": 10**6,
         "limit_price_ticks": ASK_TICKS,

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agents.trading.amounts import divide, notional_e8
-from agents.trading.exposure import AccountRisk, Head, InstrumentRisk, lots_at_most, signal_key
-from agents.trading.limits import SIGNAL_SOURCES_MAX, AccountLimits, InstrumentLimits, RiskLimits
+from agents.trading.exposure import AccountRisk, Head, InstrumentRisk, lots_at_most
+from agents.trading.limits import AccountLimits, InstrumentLimits, RiskLimits
 from agents.trading.rates import RateWindow, is_provable, orders_around
 from agents.trading.records import BUY, SELL, OrderRequest
+from agents.trading.signals import STRATEGIES_MAX, Standing
 from schemas.instruments import E8, Instrument, UnknownInstrumentError, instrument_of
+from schemas.streams import stream_of
 
 BPS = 10_000
 
@@ -94,16 +96,22 @@ def judge(
 
 
 def _repeated(request: OrderRequest, account: AccountRisk) -> Breach | None:
-    last = account.signals.read(signal_key(request.strategy, request.instrument))
-    if last is None:
-        count = len(account.signals) + 1
-        if count <= SIGNAL_SOURCES_MAX:
-            return None
-        detail = f"a new pair of strategy and instrument would be number {count}"
-        return Breach("signal_sources", SIGNAL_SOURCES_MAX, count, detail)
-    sequence = request.signal_sequence
-    if sequence > last:
+    stream = stream_of(request.source, request.instrument)
+    sequence, time_ns = request.signal_sequence, request.request_time_ns
+    standing = account.signals.judge(stream, request.strategy, sequence, time_ns)
+    if standing is Standing.NEW:
         return None
+    if standing is Standing.CROWDED:
+        detail = f"{STRATEGIES_MAX} strategies trade {request.instrument} of {request.source}"
+        return Breach("stream_strategies", STRATEGIES_MAX, STRATEGIES_MAX + 1, detail)
+    if standing is Standing.FORGOTTEN:
+        first_ns = account.signals.forgotten_ns + 1
+        detail = (
+            f"signals of {request.instrument} of {request.source} up to {first_ns - 1} ns are no "
+            f"longer known: this one is of {time_ns} ns"
+        )
+        return Breach("stream_forgotten", first_ns, time_ns, detail)
+    last = account.signals.last(stream, request.strategy)
     detail = f"signal {sequence} of {request.instrument} was judged: expected above {last}"
     return Breach("duplicate_request", last + 1, sequence, detail)
 
@@ -283,13 +291,14 @@ CHECKS: tuple[Check, ...] = (
     check_position_notional,
     check_gross_notional,
 )
-"""After account_unknown, signal_sources, duplicate_request, request_invalid and instrument_unknown,
-which come before there is a case to look at."""
+"""After account_unknown, stream_strategies, stream_forgotten, duplicate_request, request_invalid
+and instrument_unknown, which come before there is a case to look at."""
 
 
 def _rate_breach(code: str, window: RateWindow, time_ns: int, limit: int) -> Breach | None:
     if not is_provable(window, time_ns):
-        detail = f"the request's second is no longer known (forgotten up to {window.floor_ns} ns)"
+        spans = ", ".join(f"{first} to {last}" for first, last in window.forgotten_ns)
+        detail = f"the request's second is no longer known (forgotten: {spans} ns)"
         return Breach(code, limit, limit + 1, detail)
     actual = orders_around(window, time_ns) + 1
     if actual <= limit:

@@ -69,6 +69,7 @@ def event(asked: OrderRequest, sequence: int, state: Any, filled_lots: int = 0) 
         account=asked.account,
         strategy=asked.strategy,
         instrument=asked.instrument,
+        source=asked.source,
         approval_id="approval",
         request_id=asked.request_id,
         signal_sequence=asked.signal_sequence,

@@ -17,6 +17,7 @@ from tests.trading_batches import (
     EXECUTE_READS,
     PERP,
     SECOND_NS,
+    SOURCE,
     SPOT,
     merged,
     request,
@@ -54,6 +55,7 @@ def report(
         approved.account,
         approved.strategy,
         approved.instrument,
+        approved.source,
         approved.signal_sequence,
     )
     return VenueReport(
@@ -89,7 +91,7 @@ def test_approved_order_is_sent_once_with_its_signals_identity() -> None:
 
     (order,) = rows_of(output, topics.VENUE_ORDER)
     (event,) = rows_of(output, topics.ORDER_EVENT)
-    assert order.client_order_id == client_order_id_of("paper", "direction", SPOT, 1)
+    assert order.client_order_id == client_order_id_of("paper", "direction", SPOT, SOURCE, 1)
     assert order.approval_id == event.approval_id == approved.approval_id
     assert order.send_time_ns == approved.request_time_ns
     assert (event.state, event.event_sequence, event.request_id) == ("SENT", 1, approved.request_id)
