@@ -1,73 +1,76 @@
 """Send each approved order exactly once and follow it by the venue's reports."""
 
+from agents.trading.account_orders import AccountOrders, refusal_of
+from agents.trading.controls import EVERY_ACCOUNT, TIGHTNESS, ControlState, obey
 from agents.trading.holdings import Holding, add_fill, position_of
 from agents.trading.identity import approval_id_of, client_order_id_of
-from agents.trading.limits import OPEN_ORDERS_MAX
 from agents.trading.order_state import FILLED, REJECTED, Order, advance, order_of, receive
 from agents.trading.outbox import Outbox
-from agents.trading.pages import PagedMap, RecentMap, Section, SectionCodec
+from agents.trading.pages import SectionCodec
 from agents.trading.records import (
+    AccountControl,
     OrderApproved,
     OrderEvent,
     VenueOrder,
     VenueReport,
     read_rows,
 )
-from agents.trading.signals import SignalLog, Standing
+from agents.trading.signals import Standing
 from headrace import Batch, ObjectTable, Output
 from headrace.state.tables import ObjectState
 from schemas import topics
 from schemas.instruments import UnknownInstrumentError, instrument_of
 from schemas.streams import stream_of
 
-HOLDING_PAGES = 16
-ORDER_PAGES = 32
-FINISHED_PAGES = 16
-FINISHED_PAGE_KEYS = 64
-"""1,024 finished orders: so long a late report is told from one of an order that never was. Which
-signals were acted on is kept apart (`agents/trading/signals.py`)."""
-
-
-class AccountOrders:
-    """An account's open orders, holdings, and what it takes to do nothing twice."""
-
-    def __init__(self) -> None:
-        self.signals = SignalLog()
-        self.holdings = PagedMap(Holding, HOLDING_PAGES)
-        self.orders = PagedMap(Order, ORDER_PAGES)
-        self.finished = RecentMap(int, page_count=FINISHED_PAGES, page_keys=FINISHED_PAGE_KEYS)
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Return the sections, in the order of their pages."""
-        return (*self.signals.sections, self.holdings, self.orders, self.finished)
-
+CONTROLS, APPROVALS, REPORTS = range(3)
+"""The parts of a batch. Controls come first: a halt is obeyed before the approvals beside it."""
 
 TABLE = ObjectTable(
     "execute_orders.order_by_account.v2", SectionCodec[AccountOrders](lambda _: AccountOrders())
 )
-"""Of each account: 81 pages of at most 15 KB; a report changes two or three of them."""
+"""Of each account: 82 pages of at most 15 KB; a report changes two or three of them."""
 
 
 def execute_orders(batch: Batch, state: ObjectState[AccountOrders]) -> Output:
     """Return the orders to send, what happened to orders, and the positions that changed.
 
-    Reads:   order.approved.v1, venue.report.v1, in this order.
+    Reads:   account.control.v1, order.approved.v1, venue.report.v1, in this order.
     Writes:  venue.order.v1, order.event.v1, position.v1.
-    Counts:  `approval_*` and `report_*`: with the dead rows each sums to the records read of its
-             topic. `held_*` are reports that were counted as `report_held` when they came.
+    Counts:  `control_*`, `approval_*` and `report_*`: with the dead rows each sums to the records
+             read of its topic. `held_*` are reports that were counted as `report_held` when they came.
     """
-    approvals, reports = batch.parts
+    controls, approvals, reports = batch.parts
+    control_rows = read_rows(AccountControl, controls.records)
     approval_rows = read_rows(OrderApproved, approvals.records)
     report_rows = read_rows(VenueReport, reports.records)
     box = Outbox()
     order = zip(batch.order_parts.tolist(), batch.order_rows.tolist(), strict=True)
     for cause, (part, row) in enumerate(order):
-        if part == 0:
+        if part == CONTROLS:
+            _control(control_rows[row], state, box, row)
+        elif part == APPROVALS:
             _execute(approval_rows[row], state, box, (row, cause))
         else:
             _follow(report_rows[row], state, box, (row, cause))
     return box.output()
+
+
+def _control(
+    control: AccountControl, state: ObjectState[AccountOrders], box: Outbox, row: int
+) -> None:
+    """Apply an operator's word on one account, or on all of them."""
+    if control.state not in TIGHTNESS:
+        detail = f"account {control.account!r} to {control.state!r}"
+        box.bury(CONTROLS, row, "control_unknown", detail)
+        return
+    applied = obey(state.edit(control.account).control, control)
+    box.count("control_applied" if applied else "control_stale")
+
+
+def _control_of_everyone(state: ObjectState[AccountOrders]) -> ControlState:
+    """Return the word on all accounts; it is kept beside the accounts of each partition."""
+    everyone = state.read(EVERY_ACCOUNT)
+    return ControlState() if everyone is None else everyone.control.read()
 
 
 def _execute(
@@ -81,12 +84,12 @@ def _execute(
     expected = approval_id_of(approved, expire_time_ns=approved.expire_time_ns)
     if approved.approval_id != expected:
         detail = f"expected {expected} of its content, found {approved.approval_id}"
-        box.bury(0, row, "approval_content_mismatch", detail)
+        box.bury(APPROVALS, row, "approval_content_mismatch", detail)
         return
     try:
         instrument_of(approved.instrument)
     except UnknownInstrumentError as error:
-        box.bury(0, row, "instrument_unknown", str(error))
+        box.bury(APPROVALS, row, "instrument_unknown", str(error))
         return
     account = state.edit(approved.account)
     stream = stream_of(approved.source, approved.instrument)
@@ -104,7 +107,7 @@ def _execute(
         box.count("approval_duplicate")
         return
     order = order_of(approved, identity)
-    reason = _STANDING_REASONS.get(standing) or _refusal(approved, account)
+    reason = refusal_of(approved, standing, account, everyone=_control_of_everyone(state))
     if standing is Standing.NEW:
         account.signals.note(*signal)
     if reason:
@@ -117,22 +120,6 @@ def _execute(
         box.count("approval_sent")
     event = _event(order, reason=reason, time_ns=approved.request_time_ns)
     box.emit(topics.ORDER_EVENT, event, cause=cause)
-
-
-_STANDING_REASONS = {
-    Standing.FORGOTTEN: "stream_forgotten",
-    Standing.CROWDED: "stream_strategies_limit",
-}
-
-
-def _refusal(approved: OrderApproved, account: AccountOrders) -> str:
-    """Return why an approval may not be used, or an empty string."""
-    clock_ns = account.signals.clock_ns(stream_of(approved.source, approved.instrument))
-    if clock_ns > approved.expire_time_ns:
-        return "approval_expired"
-    if len(account.orders) >= OPEN_ORDERS_MAX:
-        return "open_orders_limit"
-    return ""
 
 
 def _follow(
@@ -151,7 +138,7 @@ def _follow(
     account = state.edit(report.account)
     receipt = receive(order, report)
     if receipt.refusal:
-        box.bury(1, row, receipt.outcome, f"order {order.client_order_id}: {receipt.refusal}")
+        box.bury(REPORTS, row, receipt.outcome, f"order {order.client_order_id}: {receipt.refusal}")
     else:
         box.count(receipt.outcome)
     for due in receipt.due:
@@ -171,13 +158,13 @@ def _report_of_no_open_order(
     last = None if account is None else account.finished.read(report.client_order_id)
     if last is None:
         detail = f"no order {report.client_order_id} of account {report.account}"
-        box.bury(1, row, "unknown_order", detail)
+        box.bury(REPORTS, row, "unknown_order", detail)
     elif report.report_sequence <= last:
         box.count("report_duplicate")
     elif report.kind == FILLED:
         # Nothing is changed by it, but money may have moved at the venue: a person must look.
         detail = f"order {report.client_order_id} ended with report {last}: fill after its end"
-        box.bury(1, row, "fill_after_end", detail)
+        box.bury(REPORTS, row, "fill_after_end", detail)
     else:
         box.count("report_after_end")
 

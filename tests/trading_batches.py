@@ -200,8 +200,8 @@ def rows_of(output: Output, topic: Topic) -> list[Any]:
     return [] if records is None else read_rows(KINDS[topic.name], records)
 
 
-RISK_READS = (topics.ORDER_REQUEST, topics.ORDER_EVENT, topics.ACCOUNT_CONTROL)
-EXECUTE_READS = (topics.ORDER_APPROVED, topics.VENUE_REPORT)
+RISK_READS = (topics.ACCOUNT_CONTROL, topics.ORDER_REQUEST, topics.ORDER_EVENT)
+EXECUTE_READS = (topics.ACCOUNT_CONTROL, topics.ORDER_APPROVED, topics.VENUE_REPORT)
 VENUE_READS = (topics.VENUE_ORDER, topics.QUOTE)
 
 
@@ -230,22 +230,23 @@ class Chain:
         """Take predictions all the way to the venue's door and back as far as quotes allow."""
         batch = Batch.of(part(topics.PREDICTION, rows))
         self._keep(request_orders.request_orders(batch, self.signal_state, self.rule))
-        self._risk([(0, row) for row in self._new.get(topics.ORDER_REQUEST.name, [])])
+        self._risk([(1, row) for row in self._new.get(topics.ORDER_REQUEST.name, [])])
 
     def quote(self, rows: Sequence[dict[str, Any]]) -> None:
         """Show the venue quotes and follow what it answers."""
         self._venue([(1, row) for row in rows])
 
     def control(self, row: AccountControl) -> None:
-        """Give risk an operator's word."""
-        self._risk([(2, row)])
+        """Give risk and execution an operator's word."""
+        self._execute([(0, row)])
+        self._risk([(0, row)])
 
     def _risk(self, arrivals: list[tuple[int, Any]]) -> None:
         batch = merged(RISK_READS, arrivals)
         self._keep(check_risk.check_risk(batch, self.risk_state, self.limits))
         approved = self._new.get(topics.ORDER_APPROVED.name, [])
         if approved:
-            self._execute([(0, row) for row in approved])
+            self._execute([(1, row) for row in approved])
 
     def _execute(self, arrivals: list[tuple[int, Any]]) -> None:
         batch = merged(EXECUTE_READS, arrivals)
@@ -254,14 +255,14 @@ class Chain:
         orders = new.get(topics.VENUE_ORDER.name, [])
         if orders:
             self._venue([(0, row) for row in orders])
-        self._risk([(1, row) for row in new.get(topics.ORDER_EVENT.name, [])])
+        self._risk([(2, row) for row in new.get(topics.ORDER_EVENT.name, [])])
 
     def _venue(self, arrivals: list[tuple[int, Any]]) -> None:
         batch = merged(VENUE_READS, arrivals)
         self._keep(simulate_venue.simulate_venue(batch, self.venue_state, self.venue))
         reports = self._new.get(topics.VENUE_REPORT.name, [])
         if reports:
-            self._execute([(1, row) for row in reports])
+            self._execute([(2, row) for row in reports])
 
     def _keep(self, output: Output) -> None:
         self._new = {

@@ -58,7 +58,7 @@ TOPOLOGY = Topology(
         Step(
             "risk",
             check_risk,
-            reads=(t.ORDER_REQUEST, t.ORDER_EVENT, t.ACCOUNT_CONTROL),
+            reads=(t.ACCOUNT_CONTROL, t.ORDER_REQUEST, t.ORDER_EVENT),
             writes=(t.ORDER_APPROVED, t.ORDER_REJECTED),
             table=EXPOSURE_BY_ACCOUNT,
             parameters={"limits": RiskLimits()},
@@ -66,7 +66,7 @@ TOPOLOGY = Topology(
         Step(
             "execution",
             execute_orders,
-            reads=(t.ORDER_APPROVED, t.VENUE_REPORT),
+            reads=(t.ACCOUNT_CONTROL, t.ORDER_APPROVED, t.VENUE_REPORT),
             writes=(t.VENUE_ORDER, t.ORDER_EVENT, t.POSITION),
             table=ORDER_BY_ACCOUNT,
         ),

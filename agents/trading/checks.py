@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agents.trading.amounts import divide, notional_e8
+from agents.trading.controls import HALTED, REDUCING, ControlState, tighter
 from agents.trading.exposure import AccountRisk, Head, InstrumentRisk, lots_at_most
 from agents.trading.limits import AccountLimits, InstrumentLimits, RiskLimits
 from agents.trading.rates import RateWindow, is_provable, orders_around
@@ -28,7 +29,10 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request to be judged against an account; nothing in it is changed."""
+    """A request to be judged against an account; nothing in it is changed.
+
+    `control` is the tighter of what operators said of the account and of all accounts.
+    """
 
     request: OrderRequest
     head: Head
@@ -37,6 +41,7 @@ class Case:
     limits: AccountLimits
     instrument_limits: InstrumentLimits
     open_orders: int
+    control: str
 
     @property
     def mark_price_ticks(self) -> int:
@@ -61,11 +66,15 @@ Check: TypeAlias = Callable[[Case], Breach | None]
 
 
 def judge(
-    request: OrderRequest, account: AccountRisk | None, limits: RiskLimits
+    request: OrderRequest,
+    account: AccountRisk | None,
+    limits: RiskLimits,
+    *,
+    everyone: ControlState,
 ) -> tuple[Breach | None, Case | None]:
     """Return the first check that fails, or None; and the case, if the request made one.
 
-    `account` is None if nothing is remembered of it.
+    `account` is None if nothing is remembered of it; `everyone` is the control of all accounts.
     """
     account_limits = limits.of_account(request.account)
     if account_limits is None:
@@ -87,6 +96,7 @@ def judge(
         account_limits,
         account_limits.of_instrument(instrument),
         len(account.reservations),
+        tighter(account.control.read(), everyone),
     )
     for check in CHECKS:
         breach = check(case)
@@ -129,7 +139,7 @@ def _malformed(request: OrderRequest) -> Breach | None:
 
 def check_halted(case: Case) -> Breach | None:
     """Refuse everything in a HALTED account."""
-    if case.head.state != "HALTED":
+    if case.control != HALTED:
         return None
     return Breach("account_halted", 0, 1, "the account is HALTED: no order is allowed")
 
@@ -219,7 +229,7 @@ def check_reducing(case: Case) -> Breach | None:
 
     Lots: at most the position less the open orders that already close it.
     """
-    if case.head.state != "REDUCING":
+    if case.control != REDUCING:
         return None
     risk, quantity = case.risk, case.request.quantity_lots
     if case.request.side == BUY:

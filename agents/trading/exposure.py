@@ -3,6 +3,7 @@
 import msgspec
 
 from agents.trading.amounts import notional_e8
+from agents.trading.controls import ControlState
 from agents.trading.pages import Box, PagedMap, Section
 from agents.trading.rates import RateWindow
 from agents.trading.records import BUY, OrderEvent, OrderRequest
@@ -28,8 +29,6 @@ class EventRefusedError(RecordError):
 class Head(msgspec.Struct, array_like=True):
     """An account's own page: below 6 KB."""
 
-    state: str = "ACTIVE"
-    control_time_ns: int = 0
     gross_notional_e8: int = 0
     rate: RateWindow = msgspec.field(default_factory=RateWindow)
 
@@ -59,6 +58,7 @@ class AccountRisk:
     """Everything about one account. Filled + reserved stays within the limit whatever comes."""
 
     def __init__(self) -> None:
+        self.control = Box(ControlState, ControlState())
         self.head = Box(Head, Head())
         self.signals = SignalLog()
         self.instruments = PagedMap(InstrumentRisk, INSTRUMENT_PAGES)
@@ -67,7 +67,13 @@ class AccountRisk:
     @property
     def sections(self) -> tuple[Section, ...]:
         """Return the sections, in the order of their pages."""
-        return (self.head, *self.signals.sections, self.instruments, self.reservations)
+        return (
+            self.control,
+            self.head,
+            *self.signals.sections,
+            self.instruments,
+            self.reservations,
+        )
 
     def edit_instrument(self, name: str) -> InstrumentRisk:
         """Return an instrument's figures for changing them; new ones if there are none."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from agents.trading.controls import EVERY_ACCOUNT
 from schemas.instruments import E8, Instrument
 
 UNIT_LOTS = 10**8
@@ -118,6 +119,17 @@ class RiskLimits:
     accounts: Mapping[str, AccountLimits] = field(
         default_factory=lambda: {"paper": AccountLimits()}
     )
+
+    def __post_init__(self) -> None:
+        """Refuse an account whose name stands for all of them.
+
+        Raises:  ValueError naming it.
+        """
+        if EVERY_ACCOUNT in self.accounts:
+            raise ValueError(
+                f"RiskLimits.accounts: {EVERY_ACCOUNT!r} stands for every account in controls; "
+                "name the account otherwise"
+            )
 
     def of_account(self, account: str) -> AccountLimits | None:
         """Return the limits of an account, or None if it may do nothing."""

@@ -68,7 +68,7 @@ class RiskMachine(RuleBasedStateMachine):
         self.sequence += 1
         lots = size * (10**8 if name == PERP else 200_000)
         asked = request(self.sequence, instrument=name, side=side, quantity_lots=lots)
-        arrivals = [(0, asked)] * (2 if repeat else 1)
+        arrivals = [(1, asked)] * (2 if repeat else 1)
 
         output = self.run_agent(arrivals)
 
@@ -95,12 +95,12 @@ class RiskMachine(RuleBasedStateMachine):
         ended = "FILLED" if entry[1] == asked.quantity_lots else "CANCELED"
         new = event(asked, 50 if entry[2] else entry[1], ended if entry[2] else state, entry[1])
         old = event(asked, 1, "PARTIALLY_FILLED", entry[1] // 2)
-        self.run_agent([(1, old), (1, new), (1, old)] if late else [(1, new), (1, new)])
+        self.run_agent([(2, old), (2, new), (2, old)] if late else [(2, new), (2, new)])
 
     @rule(state=st.sampled_from(["ACTIVE", "REDUCING", "HALTED"]))
     def control(self, state: Any) -> None:
         self.account_state = state
-        self.run_agent([(2, AccountControl("paper", state, "test", START_NS))])
+        self.run_agent([(0, AccountControl("paper", state, "test", START_NS))])
 
     @rule()
     def restart(self) -> None:

@@ -54,7 +54,7 @@ def run(arrivals: list[Any], state: Any = None, limits: Any = OPEN) -> Output:
 
 
 def _arrival(row: Any) -> tuple[int, Any]:
-    return {OrderEvent: 1, AccountControl: 2}.get(type(row), 0), row
+    return {OrderEvent: 2, AccountControl: 0}.get(type(row), 1), row
 
 
 def rejections(output: Output) -> list[OrderRejected]:
@@ -289,7 +289,7 @@ def test_event_that_contradicts_the_approval_is_a_dead_row(
 
     output = run([msgspec.structs.replace(event(asked, 1, "PARTIALLY_FILLED"), **changed)], state)
 
-    assert [(row.part, row.cause) for row in output.dead] == [(1, cause)]
+    assert [(row.part, row.cause) for row in output.dead] == [(2, cause)]
 
 
 def test_open_orders_count_towards_position_and_gross_exposure() -> None:
@@ -375,7 +375,7 @@ def test_halt_is_obeyed_whatever_its_clock_says() -> None:
 def test_control_of_an_unknown_account_or_state_is_a_dead_row() -> None:
     output = run([control("HALTED", account="other"), control("ASLEEP")])
 
-    assert [(row.part, row.cause) for row in output.dead] == [(2, "control_unknown")] * 2
+    assert [(row.part, row.cause) for row in output.dead] == [(0, "control_unknown")] * 2
 
 
 def test_figures_beyond_64_bits_are_clamped() -> None:

@@ -8,7 +8,7 @@ import pytest
 from agents.execute_orders import TABLE, execute_orders
 from agents.trading.identity import approval_id_of, client_order_id_of
 from agents.trading.order_state import HELD_REPORTS_MAX
-from agents.trading.records import OrderApproved, VenueReport
+from agents.trading.records import AccountControl, OrderApproved, VenueReport
 from headrace import Output
 from schemas import topics
 from tests.trading_batches import (
@@ -25,6 +25,7 @@ from tests.trading_batches import (
 )
 
 LOTS = 10**6
+PARTS = {AccountControl: 0, OrderApproved: 1, VenueReport: 2}
 
 
 def approval(sequence: int, **changed: Any) -> OrderApproved:
@@ -76,7 +77,7 @@ def report(
 
 def run(arrivals: list[Any], state: Any = None) -> Output:
     state = TABLE.open() if state is None else state
-    batch = merged(EXECUTE_READS, [(int(isinstance(row, VenueReport)), row) for row in arrivals])
+    batch = merged(EXECUTE_READS, [(PARTS[type(row)], row) for row in arrivals])
     return execute_orders(batch, state)
 
 
@@ -124,7 +125,7 @@ def test_repeated_approval_is_dropped_and_counted_even_after_the_order_ended() -
 def test_approval_whose_content_was_changed_is_a_dead_row(changed: dict[str, Any]) -> None:
     output = run([msgspec.structs.replace(approval(1), **changed)])
 
-    assert [(row.part, row.cause) for row in output.dead] == [(0, "approval_content_mismatch")]
+    assert [(row.part, row.cause) for row in output.dead] == [(1, "approval_content_mismatch")]
     assert not output.records
 
 
@@ -228,7 +229,7 @@ def test_overfill_is_a_dead_row_whichever_fill_comes_first_and_the_order_goes_on
 def test_report_of_an_order_that_never_was_is_a_dead_row() -> None:
     output = run([report(approval(1), 1, "FILLED", 1)])
 
-    assert [(row.part, row.cause) for row in output.dead] == [(1, "unknown_order")]
+    assert [(row.part, row.cause) for row in output.dead] == [(2, "unknown_order")]
 
 
 @pytest.mark.parametrize(
