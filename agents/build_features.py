@@ -63,6 +63,7 @@ FEATURE_VECTOR = pa.schema(
             for name in (*FIELDS_OF_TRADE[2:], *FIELDS_OF_QUOTE)
         ),
         pa.field("quote_valid", pa.bool_(), nullable=False),
+        pa.field("book_valid", pa.bool_(), nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in FIELDS_OF_FLOATS),
     ]
 )
@@ -155,6 +156,7 @@ def _vectors(trades: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
             *(trades.column(name) for name in FIELDS_OF_TRADE),
             *(pa.array(column) for column in columns.quote),
             pa.array(columns.valid),
+            trades.column("book_valid"),
             *(pa.array(column) for column in columns.floats),
         ],
         schema=FEATURE_VECTOR,

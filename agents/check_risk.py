@@ -103,7 +103,7 @@ def _judge_request(
 
 
 BEFORE_QUOTE_KNOWN = frozenset(
-    {"account_halted", "instrument_not_tradable", "quote_invalid", "quote_stale"}
+    {"account_halted", "instrument_not_tradable", "quote_invalid", "book_invalid", "quote_stale"}
 )
 """Rejections whose quote says nothing of what a position is worth."""
 

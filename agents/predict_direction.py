@@ -11,7 +11,7 @@ from schemas.topics import PREDICTION
 FIELDS_KEPT = (
     *("instrument", "source", "sequence", "receive_time_ns"),
     *("bid_price_ticks", "bid_size_lots", "ask_price_ticks", "ask_size_lots", "quote_time_ns"),
-    "quote_valid",
+    *("quote_valid", "book_valid"),
 )
 PROBABILITIES = ("probability_down", "probability_flat", "probability_up")
 PREDICTION_SCHEMA = pa.schema(
@@ -25,8 +25,8 @@ PREDICTION_SCHEMA = pa.schema(
             "model": pa.string(),
             **dict.fromkeys(PROBABILITIES, pa.float64()),
             "horizon_ns": pa.int64(),
-            **dict.fromkeys(FIELDS_KEPT[4:-1], pa.int64()),
-            "quote_valid": pa.bool_(),
+            **dict.fromkeys(FIELDS_KEPT[4:-2], pa.int64()),
+            **dict.fromkeys(FIELDS_KEPT[-2:], pa.bool_()),
         }.items()
     ]
 )

@@ -62,7 +62,9 @@ def request_orders(batch: Batch, state: RowState, rule: DecisionRule) -> Output:
     box.count("prediction_below_threshold", int(np.count_nonzero(fresh & legal & (sides == 0))))
     sound = _sound_quotes(signals)
     box.count("prediction_quote_invalid", int(np.count_nonzero(asked & ~sound)))
-    for row in np.flatnonzero(asked & sound).tolist():
+    whole: BoolArray = batch.records.column("book_valid").to_numpy(zero_copy_only=False)
+    box.count("prediction_book_invalid", int(np.count_nonzero(asked & sound & ~whole)))
+    for row in np.flatnonzero(asked & sound & whole).tolist():
         _decide(row, BUY if sides[row] > 0 else SELL, signals, rule, box)
     return box.output()
 
@@ -143,6 +145,7 @@ def _decide(row: int, side: str, signals: _Signals, rule: DecisionRule, box: Out
         ask_price_ticks=ask,
         quote_time_ns=int(signals.integers("quote_time_ns")[row]),
         quote_valid=True,
+        book_valid=True,
         request_time_ns=time_ns,
     )
     box.emit(topics.ORDER_REQUEST, request, cause=row)

@@ -61,6 +61,7 @@ PREDICTION_SCHEMA = pa.schema(
         ("ask_size_lots", pa.int64()),
         ("quote_time_ns", pa.int64()),
         ("quote_valid", pa.bool_()),
+        ("book_valid", pa.bool_()),
     ]
 )
 
@@ -97,6 +98,7 @@ def prediction(sequence: int, **changed: Any) -> dict[str, Any]:
         "ask_size_lots": 10**8,
         "quote_time_ns": time_ns - 1_000_000,
         "quote_valid": True,
+        "book_valid": True,
     }
     return row | changed
 
@@ -132,6 +134,7 @@ def request(sequence: int, **changed: Any) -> OrderRequest:
         "ask_price_ticks": ASK_TICKS,
         "quote_time_ns": time_ns - 1_000_000,
         "quote_valid": True,
+        "book_valid": True,
         "request_time_ns": time_ns,
     } | changed
     names = ("account", "strategy", "instrument", "source", "signal_sequence")

@@ -165,6 +165,13 @@ def check_quote_valid(case: Case) -> Breach | None:
     return Breach("quote_invalid", ask, bid, detail)
 
 
+def check_book(case: Case) -> Breach | None:
+    """Refuse a decision made while the instrument's book had a gap."""
+    if case.request.book_valid:
+        return None
+    return Breach("book_invalid", 1, 0, f"the book of {case.instrument.name} had a gap")
+
+
 def check_quote_age(case: Case) -> Breach | None:
     """Refuse a decision on an old quote; ns."""
     age_ns = case.request.request_time_ns - case.request.quote_time_ns
@@ -289,6 +296,7 @@ CHECKS: tuple[Check, ...] = (
     check_halted,
     check_tradable,
     check_quote_valid,
+    check_book,
     check_quote_age,
     check_price_collar,
     check_quantity,

@@ -26,7 +26,7 @@ def approval_id_of(content: OrderRequest | OrderApproved, *, expire_time_ns: int
     """Return the identity that binds an approval to the whole request and to its expiry.
 
     The same function reads both: the executor recomputes from the approval what risk computed from
-    the request. `quote_valid` is not in it, as no request without a valid quote is approved.
+    the request. `quote_valid` and `book_valid` are not in it: no request without them is approved.
     """
     return digest(
         "approval",

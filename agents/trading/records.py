@@ -29,6 +29,7 @@ class OrderRequest(msgspec.Struct, frozen=True, array_like=True):
     ask_price_ticks: int
     quote_time_ns: int
     quote_valid: bool
+    book_valid: bool
     request_time_ns: int
 
 

@@ -94,6 +94,11 @@ class TrackedBook:
         self._written: dict[int, bytes] = {}
         self._dirty = True
 
+    @property
+    def is_valid(self) -> bool:
+        """Say whether the book may be acted on."""
+        return self.integrity is Integrity.VALID
+
     def lose(self) -> bool:
         """Trust the book no longer until its next snapshot; return whether it was trusted."""
         self._dirty = True

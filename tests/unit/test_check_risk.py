@@ -113,6 +113,7 @@ ONE_LIMIT = [
     ({"quote_valid": False}, {}, "quote_invalid", ASK_TICKS, BID_TICKS),
     ({"bid_price_ticks": ASK_TICKS + 1}, {}, "quote_invalid", ASK_TICKS, ASK_TICKS + 1),
     ({"quote_time_ns": START_NS + 2 * SECOND_NS}, {}, "quote_invalid", ASK_TICKS, BID_TICKS),
+    ({"book_valid": False}, {}, "book_invalid", 1, 0),
     ({"quote_time_ns": LATE_NS}, {}, "quote_stale", 500_000_000, 500_000_001),
     ({"limit_price_ticks": ASK_TICKS * 1_003 // 1_000}, {}, "price_collar", 20, 31),
     ({"limit_price_ticks": BID_TICKS * 997 // 1_000}, {}, "price_collar", 20, 31),

@@ -32,7 +32,7 @@ def approval(sequence: int, **changed: Any) -> OrderApproved:
     asked = request(sequence, **changed)
     expire_time_ns = asked.request_time_ns + SECOND_NS
     content = msgspec.structs.asdict(asked)
-    del content["quote_valid"]
+    del content["quote_valid"], content["book_valid"]
     return OrderApproved(
         approval_id=approval_id_of(asked, expire_time_ns=expire_time_ns),
         expire_time_ns=expire_time_ns,

@@ -65,6 +65,7 @@ def test_inverse_orders_are_whole_contracts() -> None:
         ({"quote_valid": False}, "prediction_quote_invalid"),
         ({"bid_price_ticks": ASK_TICKS + 1}, "prediction_quote_invalid"),
         ({"quote_time_ns": 0}, "prediction_quote_invalid"),
+        ({"book_valid": False}, "prediction_book_invalid"),
         ({"quote_time_ns": START_NS + 100 * SECOND_NS}, "prediction_quote_invalid"),
         ({"ask_price_ticks": 2 * 10**17, "instrument": SPOT}, "prediction_size_zero"),
     ],
