@@ -37,7 +37,7 @@ def execute_orders(batch: Batch, state: ObjectState[AccountOrders]) -> Output:
     Reads:   account.control.v1, order.approved.v1, venue.report.v1, in this order.
     Writes:  venue.order.v1, order.event.v1, position.v1.
     Counts:  `control_*`, `approval_*` and `report_*`: with the dead rows each sums to the records
-             read of its topic. `held_*` are reports that were counted as `report_held` when they came.
+             read of its topic. `held_*` are reports counted as `report_held` when they came.
     """
     controls, approvals, reports = batch.parts
     control_rows = read_rows(AccountControl, controls.records)
@@ -142,14 +142,25 @@ def _follow(
     else:
         box.count(receipt.outcome)
     for due in receipt.due:
-        if due is not report:
-            box.count("held_absorbed" if order.ended else "held_applied")
-        if not order.ended:
+        if order.ended:
+            _absorb(due, box)
+        else:
+            box.count("held_applied", int(due is not report))
             _apply(due, order, account, box, cause)
     if order.ended:
-        box.count("held_absorbed", len(order.held))
+        for held in order.held.values():
+            _absorb(held, box)
         account.orders.remove(order.client_order_id)
         account.finished.add(order.client_order_id, order.report_sequence)
+
+
+def _absorb(held: VenueReport | None, box: Outbox) -> None:
+    """Count a report that waited while its order ended; None was refused when it came.
+
+    A fill among them changes nothing, but money may have moved at the venue: a person must look.
+    """
+    if held is not None:
+        box.count("held_fill_after_end" if held.kind == FILLED else "held_absorbed")
 
 
 def _report_of_no_open_order(

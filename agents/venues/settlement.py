@@ -140,9 +140,9 @@ class _Books:
         self._quote_rows: list[int] = []
         self._quote_ids: list[int] = []
         self._quotes: list[tuple[int, int, int, int]] = []
-        self._valid_before = {slot: book.is_valid for slot, book in reading.state.books.items()}
+        self._valid_before = {slot: not book.has_gap for slot, book in reading.state.books.items()}
         self._turns: dict[int, list[int]] = {}
-        """By book, the positions from which on it is trusted no longer, or again, in turn."""
+        """By book, the positions from which on it has a gap, or none again, in turn."""
 
     def settle(self) -> tuple[Columns, Columns, IntArray]:
         """Return the columns of books, of quotes that stand at their tops, and the tops."""
@@ -173,7 +173,7 @@ class _Books:
         return books, quotes, self._tops[self._rows]
 
     def valid_at(self, slots: IntArray, positions: IntArray) -> IntArray:
-        """Say of each trade whether its instrument's book was whole, or there was none: 1 or 0."""
+        """Say of each trade whether its instrument's book had no gap: 1 or 0."""
         valid = np.ones(len(slots), np.int64)
         for slot in {*self._turns, *(s for s, good in self._valid_before.items() if not good)}:
             rows = np.flatnonzero(slots == slot)
@@ -242,7 +242,7 @@ class _Books:
     def _note_turn(self, slot: int, book: TrackedBook, position: int) -> None:
         turns = self._turns.get(slot, ())
         was_valid = self._valid_before.get(slot, True) != (len(turns) % 2 == 1)
-        if book.is_valid != was_valid:
+        if book.has_gap == was_valid:
             self._turns.setdefault(slot, []).append(position)
 
     def _of_rows(self, rows: list[int], ids: list[int]) -> Columns:

@@ -95,9 +95,10 @@ class TrackedBook:
         self._dirty = True
 
     @property
-    def is_valid(self) -> bool:
-        """Say whether the book may be acted on."""
-        return self.integrity is Integrity.VALID
+    def has_gap(self) -> bool:
+        """Say whether something of the book was lost; one still without a snapshot lost nothing."""
+        integrity = self.integrity
+        return integrity is not Integrity.VALID and integrity is not Integrity.AWAITING_SNAPSHOT
 
     def lose(self) -> bool:
         """Trust the book no longer until its next snapshot; return whether it was trusted."""

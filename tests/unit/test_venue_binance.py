@@ -171,7 +171,7 @@ def test_gap_makes_the_book_invalid_until_a_snapshot_that_covers_it() -> None:
     assert output.counts["book_gapped"] == 1
 
 
-def test_trades_say_whether_their_book_was_whole_when_they_came_however_batches_are_cut() -> None:
+def test_trades_say_whether_their_book_had_a_gap_however_batches_are_cut() -> None:
     payloads = [
         trade(),
         spot_depth(1, 2, [], []),
@@ -186,7 +186,7 @@ def test_trades_say_whether_their_book_was_whole_when_they_came_however_batches_
         trade(),
     ]
     frames = numbered(payloads, venue="binance")
-    expected = [True, False, True, False, True, True]
+    expected = [True, True, True, False, True, True]
 
     whole = ingest(frames)
 
