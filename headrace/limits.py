@@ -29,6 +29,10 @@ FLUSH_TIMEOUT_S = 130.0
 REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 
+CONTROL_TIMEOUT_S = 30.0
+"""How long an operator's word may take to be acknowledged: longer than a broker's restart, and
+short enough that a person who stops a graph is told soon if it failed."""
+
 DRAIN_TIMEOUT_S = 20.0
 """A rebalance or a stop waits so long for batches in flight."""
 

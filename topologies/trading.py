@@ -19,7 +19,10 @@ from agents.trading.paper_venue import PaperVenueRules
 from feeds import open_feed
 from headrace import Panel, Sink, Source, Step, Topology
 from schemas import topics as t
+from topologies.controls import trading_controls
 from topologies.panels import position_row
+
+LIMITS = RiskLimits()
 
 TOPOLOGY = Topology(
     name="trading",
@@ -61,7 +64,7 @@ TOPOLOGY = Topology(
             reads=(t.ACCOUNT_CONTROL, t.ORDER_REQUEST, t.ORDER_EVENT),
             writes=(t.ORDER_APPROVED, t.ORDER_REJECTED),
             table=EXPOSURE_BY_ACCOUNT,
-            parameters={"limits": RiskLimits()},
+            parameters={"limits": LIMITS},
         ),
         Step(
             "execution",
@@ -84,4 +87,5 @@ TOPOLOGY = Topology(
         Sink("redis", t.OUTPUTS),
     ),
     panels=(Panel("positions and PnL", t.POSITION, position_row),),
+    controls=trading_controls(LIMITS),
 )
