@@ -259,6 +259,9 @@ class TrackedBook:
             if page is not None:
                 self._held.extend(msgspec.msgpack.decode(page, type=list[_Held]))
         self._held_levels = sum(len(held.levels) // (8 * ROWS) for held in self._held)
+        # So that the next dump deletes what is forgotten until then, and writes what changed.
+        self._written = dict(pages)
+        self._dirty = False
 
     def _held_chunks(self) -> dict[int, list[_Held]]:
         chunks: dict[int, list[_Held]] = {}

@@ -81,9 +81,9 @@ def outcomes(bootstrap: str, sequence: int) -> set[tuple[str, str, str]]:
         "an event of every order", lambda: count(bootstrap, "order.event.v1") >= expected
     )
     return {
-        (event["account"], event["state"], event["reason"])
-        for event in read_records(bootstrap, topics.ORDER_EVENT)
-        if event["signal_sequence"] == sequence
+        (row["account"], row["state"], row["reason"])
+        for row in read_records(bootstrap, topics.ORDER_EVENT)
+        if row["signal_sequence"] == sequence
     }
 
 
