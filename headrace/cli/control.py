@@ -12,6 +12,7 @@ import typer
 
 from headrace import limits
 from headrace.cli.connect import connected
+from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, AsJson, ProjectFolder, TopologyName
 from headrace.errors import TopologyError, UsageError
 from headrace.kafka.partitioner import partition_of
@@ -39,6 +40,7 @@ def control(
     from headrace.runtime.assemble import ensure_topics, load_codecs, open_registry
     from headrace.runtime.chain import encode_records
 
+    log_to_stderr()
     found = Project(Path(project))
     chosen = found.topology(topology)
     if name is None:

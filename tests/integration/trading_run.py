@@ -130,6 +130,9 @@ POSITIONS_AGAINST_FILLS = """
 
 def assert_sound(dsn: str) -> None:
     """Walk from every order back to the tick, and hold the positions against the fills."""
+    with psycopg.connect(dsn, connect_timeout=10, autocommit=True) as connection:
+        # The tables are minutes old: without it, the planner compares every row with every other.
+        connection.execute("ANALYZE")
     broken = {
         what: rows[0][0] for what, text in ORPHANS.items() if (rows := query(dsn, text))[0][0]
     }
