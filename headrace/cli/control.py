@@ -57,8 +57,8 @@ def control(
         ((value,), (key,)) = encode_records(_columns(spoken, record, codec.schema.arrow), codec)
         partitions = partitions_of(spoken, options, key)
         producer = Producer(endpoints.kafka, "headrace-control")
-        count = len(partitions)
-        producer.send(spoken.topic.name, [value] * count, [key] * count, partitions=partitions)
+        for partition in partitions:
+            producer.send(spoken.topic.name, [value], [key], partition=partition)
         producer.flush(limits.CONTROL_TIMEOUT_S)
     _tell(spoken, record, partitions, as_json=as_json)
 

@@ -162,7 +162,7 @@ def test_a_control_nobody_knows_is_refused_with_exit_code_2(tmp_path: Path) -> N
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
     assert done.returncode == 2

@@ -14,7 +14,7 @@ from agents.trading.records import AccountControl, OrderApproved, OrderEvent, Ve
 from headrace import Output
 from schemas import topics
 from tests.trading_batches import ASK_TICKS, EXECUTE_READS, PERP, SPOT, START_NS, merged, rows_of
-from tests.unit.test_execute_orders import LOTS, PARTS, approval, report
+from tests.unit.test_execute_orders import PARTS, approval, report
 
 SOURCES = ["first", "second"]
 SIDES = st.sampled_from(["BUY", "SELL"])
@@ -143,7 +143,7 @@ class ExecutionMachine(RuleBasedStateMachine):
             source=source,
             instrument=name,
             side=side,
-            quantity_lots=lots * LOTS,
+            quantity_lots=lots,
             request_time_ns=START_NS + sequence,
         )
         passes = self.may_send(approved)
@@ -171,7 +171,7 @@ class ExecutionMachine(RuleBasedStateMachine):
         data=st.data(),
         sequence=st.integers(1, SEQUENCES_MAX),
         kind=KINDS,
-        lots=st.integers(1, 3 * LOTS),
+        lots=st.integers(1, 3),
     )
     def say(self, data: st.DataObject, sequence: int, kind: str, lots: int) -> None:
         """Let the venue say anything of any order, in its place or out of it."""
@@ -244,6 +244,6 @@ class ExecutionMachine(RuleBasedStateMachine):
 
 
 ExecutionMachine.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None
+    max_examples=150, stateful_step_count=40, deadline=None
 )
 test_orders_follow_the_plain_model_whatever_comes = ExecutionMachine.TestCase
