@@ -114,6 +114,7 @@ def wait_until_obeyed(bootstrap: str) -> None:
     sample.wait_for("controls obeyed", is_read)
 
 
+@pytest.mark.timeout(900)
 def test_halt_of_all_accounts_reaches_every_partition_and_outlives_a_killed_worker(
     bootstrap: str, tmp_path: Path
 ) -> None:
