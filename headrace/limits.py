@@ -29,10 +29,6 @@ FLUSH_TIMEOUT_S = 130.0
 REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 
-CONTROL_TIMEOUT_S = 30.0
-"""How long an operator's word may take to be acknowledged: longer than a broker's restart, and
-short enough that a person who stops a graph is told soon if it failed."""
-
 DRAIN_TIMEOUT_S = 20.0
 """A rebalance or a stop waits so long for batches in flight."""
 
@@ -54,3 +50,7 @@ so that latency, and what steps hold while they wait for one another, stay bound
 
 PACE_SLICE_NS = 50_000_000
 """Most market time in one block of a paced feed: what a person sees as continuous."""
+
+CONTROL_TIMEOUT_S = 30.0
+"""How long an operator's word may take to be acknowledged: longer than a broker's restart, and
+short enough that a person who stops a graph is told soon if it failed."""
