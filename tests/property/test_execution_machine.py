@@ -206,6 +206,19 @@ class ExecutionMachine(RuleBasedStateMachine):
 
     @rule(account=st.sampled_from([EVERY_ACCOUNT, "paper"]), word=WORDS)
     def control(self, account: str, word: str) -> None:
+        self.obey(account, word)
+
+    @rule(name=st.sampled_from([SPOT, PERP]))
+    def wind_down(self, name: str) -> None:
+        """Reduce, and ask to close the whole position twice over: only the first may pass."""
+        self.obey(EVERY_ACCOUNT, "ACTIVE")
+        self.obey("paper", "REDUCING")
+        held = self.position(name)
+        side = "SELL" if held > 0 else "BUY"
+        for _ in range(2):
+            self.approve(SOURCES[0], name, side, max(1, abs(held)), twice=False)
+
+    def obey(self, account: str, word: str) -> None:
         self.controls[account] = word
         self.run_agent(AccountControl(account, word, "test", START_NS))
 
