@@ -26,7 +26,7 @@ SEQUENCES_MAX = 7
 REPORTS = st.lists(
     st.tuples(st.integers(1, SEQUENCES_MAX), KINDS, st.integers(1, 3)), min_size=1, max_size=10
 )
-WORDS = st.sampled_from(["ACTIVE", "ACTIVE", "REDUCING", "HALTED"])
+WORDS = st.sampled_from(["ACTIVE", "ACTIVE", "ACTIVE", "REDUCING", "HALTED"])
 
 
 @dataclass
@@ -177,13 +177,21 @@ class ExecutionMachine(RuleBasedStateMachine):
 
         assert output.counts == {"approval_duplicate": 1}
 
-    @precondition(lambda self: self.approvals)
+    @precondition(lambda self: self.orders)
     @rule(data=st.data(), reports=REPORTS)
     def say(self, data: st.DataObject, reports: list[tuple[int, str, int]]) -> None:
         """Let the venue say anything of any order, in its place or out of it."""
-        approved = data.draw(st.sampled_from(self.approvals[-3:]))
+        live = [each for each in self.orders.values() if each.state not in END_STATES]
+        approved = data.draw(st.sampled_from((live or [*self.orders.values()])[-3:])).approved
         for sequence, kind, lots in reports:
             self.deliver(report(approved, sequence, kind, lots, ASK_TICKS + sequence))
+
+    @precondition(lambda self: self.approvals)
+    @rule(data=st.data(), sequence=st.integers(1, SEQUENCES_MAX), kind=KINDS)
+    def say_of_any(self, data: st.DataObject, sequence: int, kind: str) -> None:
+        """Speak of any signal there was: its order may have ended or never have been sent."""
+        approved = data.draw(st.sampled_from(self.approvals))
+        self.deliver(report(approved, sequence, kind, 1))
 
     @precondition(lambda self: self.sent)
     @rule(data=st.data())
@@ -217,6 +225,7 @@ class ExecutionMachine(RuleBasedStateMachine):
         side = "SELL" if held > 0 else "BUY"
         for _ in range(2):
             self.approve(SOURCES[0], name, side, max(1, abs(held)), twice=False)
+        self.obey("paper", "ACTIVE")
 
     def obey(self, account: str, word: str) -> None:
         self.controls[account] = word
