@@ -19,7 +19,7 @@ from tests.unit.test_execute_orders import PARTS, approval, report
 SOURCES = ["first", "second"]
 SIDES = st.sampled_from(["BUY", "SELL"])
 KINDS = st.sampled_from(["ACKNOWLEDGED", "FILLED", "FILLED", "FILLED", "CANCELED", "REJECTED"])
-SEQUENCES_MAX = 7
+SEQUENCES_MAX = 5
 """Reports of one order: fewer than may be held, so that the model needs no such limit."""
 
 
@@ -275,6 +275,6 @@ class ExecutionMachine(RuleBasedStateMachine):
 
 
 ExecutionMachine.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None
+    max_examples=120, stateful_step_count=40, deadline=None
 )
 test_orders_follow_the_plain_model_whatever_comes = ExecutionMachine.TestCase
