@@ -24,12 +24,14 @@ from headrace import Batch, DeadRow, ObjectTable, Output
 from headrace.batch import IntArray
 from headrace.state.tables import ObjectState
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import instrument_in, streams_of
 from schemas.topics import FEATURE
 
-WINDOWS_BY_INSTRUMENT = ObjectTable("build_features.windows_by_instrument.v1", codec=WindowsCodec())
+WINDOWS_BY_STREAM = ObjectTable("build_features.windows_by_stream.v1", codec=WindowsCodec())
 
 FIELDS_OF_TRADE = (
     "instrument",
+    "source",
     "sequence",
     "price_ticks",
     "size_lots",
@@ -55,11 +57,13 @@ FIELDS_OF_FLOATS = (
 FEATURE_VECTOR = pa.schema(
     [
         pa.field("instrument", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
         *(
             pa.field(name, pa.int64(), nullable=name == "event_time_ns")
-            for name in (*FIELDS_OF_TRADE[1:], *FIELDS_OF_QUOTE)
+            for name in (*FIELDS_OF_TRADE[2:], *FIELDS_OF_QUOTE)
         ),
         pa.field("quote_valid", pa.bool_(), nullable=False),
+        pa.field("book_valid", pa.bool_(), nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in FIELDS_OF_FLOATS),
     ]
 )
@@ -74,8 +78,7 @@ def build_features(batch: Batch, state: ObjectState[InstrumentWindows]) -> Outpu
 
     Reads `market.trade.v1` and `market.quote.v1`, merged by sequence. Trades of size 0 are dropped
     and counted. A bid or ask price of 0 is a side without orders: such a quote is not valid.
-    A receive time that runs backwards, as where two sources of an instrument meet, is taken for
-    the latest seen.
+    A receive time that runs backwards is taken for the latest seen of its stream.
     Source:  design §4; order flow imbalance: Cont, Kukanov, Stoikov (2014).
     """
     trades, quotes = (part.records for part in batch.parts)
@@ -89,14 +92,14 @@ def build_features(batch: Batch, state: ObjectState[InstrumentWindows]) -> Outpu
     )
     overflows = 0
     details: dict[int, str] = {}
-    for name, rows in _rows_by_instrument(batch, is_trade, trades, quotes):
+    for stream, rows in _rows_by_stream(batch, is_trade, trades, quotes):
         try:
-            instrument = instrument_of(name)
+            instrument = instrument_of(instrument_in(stream))
         except UnknownInstrumentError as error:
             columns.fates[rows] = UNKNOWN_INSTRUMENT
             details.update(dict.fromkeys(rows.tolist(), str(error)))
             continue
-        windows = state.edit(name)
+        windows = state.edit(stream)
         count = int(np.count_nonzero(is_trade[rows]))
         windows.make_room(count, len(rows) - count)
         units = (10.0**instrument.price_scale, 10.0**instrument.size_scale)
@@ -129,12 +132,11 @@ def _records(
     )
 
 
-def _rows_by_instrument(
+def _rows_by_stream(
     batch: Batch, is_trade: npt.NDArray[np.bool_], trades: pa.RecordBatch, quotes: pa.RecordBatch
 ) -> Iterator[tuple[str, IntArray]]:
-    """Yield each instrument of the batch with its batch rows, in order."""
-    names = pa.concat_arrays([trades.column("instrument"), quotes.column("instrument")])
-    encoded = names.dictionary_encode()
+    """Yield each stream of the batch with its batch rows, in order."""
+    encoded = pa.concat_arrays([streams_of(trades), streams_of(quotes)]).dictionary_encode()
     if not len(batch):
         return
     rows = np.where(is_trade, batch.order_rows, batch.order_rows + trades.num_rows)
@@ -154,6 +156,7 @@ def _vectors(trades: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
             *(trades.column(name) for name in FIELDS_OF_TRADE),
             *(pa.array(column) for column in columns.quote),
             pa.array(columns.valid),
+            trades.column("book_valid"),
             *(pa.array(column) for column in columns.floats),
         ],
         schema=FEATURE_VECTOR,

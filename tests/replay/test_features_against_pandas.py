@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from agents.build_features import FIELDS_OF_FLOATS, WINDOWS_BY_INSTRUMENT, build_features
+from agents.build_features import FIELDS_OF_FLOATS, WINDOWS_BY_STREAM, build_features
 from tests.binance_records import Recording, read_binance, recording_of
 
 FILES = [
@@ -55,7 +55,7 @@ def test_a_large_return_leaves_nothing_behind() -> None:
 
 
 def built(recording: Recording, size: int) -> pd.DataFrame:
-    state = WINDOWS_BY_INSTRUMENT.open()
+    state = WINDOWS_BY_STREAM.open()
     outputs = [build_features(batch, state) for batch in recording.every(size)]
     assert not any(output.dead or output.counts for output in outputs)
     vectors = [output.records["feature.vector.v1"] for output in outputs if output.records]

@@ -45,8 +45,10 @@ def features(count: int, seed: int = 3) -> pa.RecordBatch:
     spread = generator.integers(0, 10**8, count)
     columns |= {
         "instrument": ["binance-spot:BTCUSDT"] * count,
+        "source": ["recording"] * count,
         "sequence": np.arange(1, count + 1),
         "quote_valid": np.ones(count, bool),
+        "book_valid": np.ones(count, bool),
         "bid_price_ticks": bid,
         "ask_price_ticks": bid + spread,
         "price_ticks": bid + generator.integers(-1, 2, count) * spread,
