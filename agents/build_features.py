@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from agents.market.rolling_windows import InstrumentWindows, WindowsCodec
 from agents.market.window_kernels import run_instrument
@@ -26,7 +27,7 @@ from headrace.state.tables import ObjectState
 from schemas.instruments import UnknownInstrumentError, instrument_of
 from schemas.topics import FEATURE
 
-WINDOWS_BY_INSTRUMENT = ObjectTable("build_features.windows_by_instrument.v1", codec=WindowsCodec())
+WINDOWS_BY_INSTRUMENT = ObjectTable("build_features.windows_by_instrument.v2", codec=WindowsCodec())
 
 FIELDS_OF_TRADE = (
     "instrument",
@@ -43,13 +44,13 @@ FIELDS_OF_QUOTE = (
     "ask_size_lots",
     "quote_time_ns",
 )
+FEATURES_OF_WINDOW = (
+    *("vwap", "trade_count", "signed_volume", "return_bps", "realized_vol"),
+    "trade_imbalance",
+)
 FIELDS_OF_FLOATS = (
-    *("mid", "spread_bps", "queue_imbalance", "microprice"),
-    *(
-        f"{feature}_{window}"
-        for window in ("1s", "10s", "60s")
-        for feature in ("vwap", "trade_count", "signed_volume", "return_bps", "realized_vol")
-    ),
+    *("mid", "spread_bps", "queue_imbalance", "microprice", "aggressor_sign"),
+    *(f"{feature}_{window}" for window in ("1s", "10s", "60s") for feature in FEATURES_OF_WINDOW),
     *("ofi_1s", "ofi_10s"),
 )
 FEATURE_VECTOR = pa.schema(
@@ -124,9 +125,18 @@ def _records(
         batch.order_rows,
         np.cumsum(is_trade) - 1,
         *of(trades, "receive_time_ns", "price_ticks", "size_lots"),
+        _aggressors(trades),
         *of(quotes, "receive_time_ns"),
         *of(quotes, "bid_price_ticks", "bid_size_lots", "ask_price_ticks", "ask_size_lots"),
     )
+
+
+def _aggressors(trades: pa.RecordBatch) -> IntArray:
+    """Return 1 where the buyer took liquidity, -1 the seller, 0 where the venue does not say."""
+    sides = trades.column("aggressor")
+    bought, sold = (pc.equal(sides, side).cast(pa.int8()) for side in ("BUY", "SELL"))
+    signs: IntArray = pc.subtract(bought, sold).cast(pa.int64()).to_numpy()
+    return signs
 
 
 def _rows_by_instrument(
