@@ -65,6 +65,8 @@ FEATURE_VECTOR = pa.schema(
     ]
 )
 
+AGGRESSORS = pa.array(["SELL", "UNKNOWN", "BUY"])
+"""In the order of their signs: -1, 0, 1."""
 DEAD_CAUSES = {OUT_OF_RANGE: "out_of_range", UNKNOWN_INSTRUMENT: "unknown_instrument"}
 OUT_OF_RANGE_DETAIL = "expected prices and sizes from 0 (a trade's: above 0) to below 2^62"
 DROP_COUNTS = {WITHOUT_SIZE: "trade_without_size"}
@@ -124,8 +126,8 @@ def _records(
         batch.order_parts,
         batch.order_rows,
         np.cumsum(is_trade) - 1,
-        *of(trades, "receive_time_ns", "price_ticks", "size_lots"),
         _aggressors(trades),
+        *of(trades, "receive_time_ns", "price_ticks", "size_lots"),
         *of(quotes, "receive_time_ns"),
         *of(quotes, "bid_price_ticks", "bid_size_lots", "ask_price_ticks", "ask_size_lots"),
     )
@@ -133,10 +135,8 @@ def _records(
 
 def _aggressors(trades: pa.RecordBatch) -> IntArray:
     """Return 1 where the buyer took liquidity, -1 the seller, 0 where the venue does not say."""
-    sides = trades.column("aggressor")
-    bought, sold = (pc.equal(sides, side).cast(pa.int8()) for side in ("BUY", "SELL"))
-    signs: IntArray = pc.subtract(bought, sold).cast(pa.int64()).to_numpy()
-    return signs
+    signs: IntArray = pc.index_in(trades.column("aggressor"), value_set=AGGRESSORS).to_numpy() - 1
+    return signs.astype(np.int64)
 
 
 def _rows_by_instrument(

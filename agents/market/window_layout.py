@@ -106,10 +106,10 @@ class Records(NamedTuple):
     order_parts: npt.NDArray[np.uint8]
     order_rows: IntArray
     output_rows: IntArray
+    trade_aggressor: IntArray
     trade_time: IntArray
     trade_price: IntArray
     trade_size: IntArray
-    trade_aggressor: IntArray
     quote_time: IntArray
     bid_price: IntArray
     bid_size: IntArray
