@@ -115,13 +115,14 @@ def test_a_feature_that_is_not_finite_is_dead_and_its_neighbours_live(
     model: Model, value: float
 ) -> None:
     records = features(3)
-    ofi = records.column("ofi_1s").to_pylist()
+    taken = records.column("trade_imbalance_1s").to_pylist()
 
-    output = predict(changed(records, "ofi_1s", [ofi[0], value, ofi[2]]), model)
+    values: list[object] = [taken[0], value, taken[2]]
+    output = predict(changed(records, "trade_imbalance_1s", values), model)
 
     (dead,) = output.dead
     assert (dead.row, dead.cause) == (1, "nan_feature")
-    assert dead.detail.startswith("ofi_1s: expected a finite number")
+    assert dead.detail.startswith("trade_imbalance_1s: expected a finite number")
     found = chances(output.records["signal.prediction.v1"])
     np.testing.assert_array_equal(found, model.predict(records)[[0, 2]])
 
