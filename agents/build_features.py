@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from agents.market.rolling_windows import InstrumentWindows, WindowsCodec
 from agents.market.window_kernels import run_instrument
@@ -45,13 +46,13 @@ FIELDS_OF_QUOTE = (
     "ask_size_lots",
     "quote_time_ns",
 )
+FEATURES_OF_WINDOW = (
+    *("vwap", "trade_count", "signed_volume", "return_bps", "realized_vol"),
+    "trade_imbalance",
+)
 FIELDS_OF_FLOATS = (
-    *("mid", "spread_bps", "queue_imbalance", "microprice"),
-    *(
-        f"{feature}_{window}"
-        for window in ("1s", "10s", "60s")
-        for feature in ("vwap", "trade_count", "signed_volume", "return_bps", "realized_vol")
-    ),
+    *("mid", "spread_bps", "queue_imbalance", "microprice", "aggressor_sign"),
+    *(f"{feature}_{window}" for window in ("1s", "10s", "60s") for feature in FEATURES_OF_WINDOW),
     *("ofi_1s", "ofi_10s"),
 )
 FEATURE_VECTOR = pa.schema(
@@ -68,6 +69,8 @@ FEATURE_VECTOR = pa.schema(
     ]
 )
 
+AGGRESSORS = pa.array(["SELL", "UNKNOWN", "BUY"])
+"""In the order of their signs: -1, 0, 1."""
 DEAD_CAUSES = {OUT_OF_RANGE: "out_of_range", UNKNOWN_INSTRUMENT: "unknown_instrument"}
 OUT_OF_RANGE_DETAIL = "expected prices and sizes from 0 (a trade's: above 0) to below 2^62"
 DROP_COUNTS = {WITHOUT_SIZE: "trade_without_size"}
@@ -126,10 +129,17 @@ def _records(
         batch.order_parts,
         batch.order_rows,
         np.cumsum(is_trade) - 1,
+        _aggressors(trades),
         *of(trades, "receive_time_ns", "price_ticks", "size_lots"),
         *of(quotes, "receive_time_ns"),
         *of(quotes, "bid_price_ticks", "bid_size_lots", "ask_price_ticks", "ask_size_lots"),
     )
+
+
+def _aggressors(trades: pa.RecordBatch) -> IntArray:
+    """Return 1 where the buyer took liquidity, -1 the seller, 0 where the venue does not say."""
+    signs: IntArray = pc.index_in(trades.column("aggressor"), value_set=AGGRESSORS).to_numpy() - 1
+    return signs.astype(np.int64)
 
 
 def _rows_by_stream(

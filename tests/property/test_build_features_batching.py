@@ -32,7 +32,11 @@ def recordings(draw: st.DrawFn) -> Recording:
             "receive_time_ns": now,
         }
         if generator.random() < 0.5:
-            record |= {"price_ticks": price, "size_lots": int(generator.integers(0, 10**10))}
+            record |= {
+                "price_ticks": price,
+                "size_lots": int(generator.integers(0, 10**10)),
+                "aggressor": str(generator.choice(["BUY", "SELL", "UNKNOWN"])),
+            }
         else:
             record |= {
                 "bid_price_ticks": price,

@@ -124,6 +124,21 @@ def test_sign_is_of_the_side_of_mid_then_of_the_last_price_change() -> None:
     assert np.diff([0, *volumes]).tolist() == [0, -1, 1, 1, -1, -1, 1]
 
 
+def test_the_aggressor_is_the_venues_word_whatever_the_side_of_mid() -> None:
+    found = vectors(
+        quote(0.0, 99, 1, 101, 1),
+        trade(0.1, 99, 3, aggressor="BUY"),  # the quote had run ahead of the trade
+        trade(0.2, 101, 1, aggressor="SELL"),
+        trade(0.3, 101, 4, aggressor="UNKNOWN"),
+        trade(1.2, 101, 1, aggressor="BUY"),  # two have left the second
+    )
+
+    assert [vector["aggressor_sign"] for vector in found] == [1, -1, 0, 1]
+    assert [vector["trade_imbalance_1s"] for vector in found] == [1, 0.5, 0.25, 0.2]
+    assert [vector["trade_imbalance_10s"] for vector in found] == [1, 0.5, 0.25, 3 / 9]
+    assert found[-1]["trade_imbalance_60s"] == found[-1]["trade_imbalance_10s"]
+
+
 def test_a_window_is_open_at_its_start_and_holds_ties_at_its_end() -> None:
     found = vectors(
         trade(1.0, 100), trade(1.5, 110), trade(1.5, 121), trade(2.0, 121), trade(2.5, 121)
@@ -241,14 +256,16 @@ def test_huge_sums_are_exact() -> None:
     huge = {"size_lots": (1 << 61) + 1}
     found = vectors(
         quote(0, 99, 1, 101, 1),
-        *[trade(1, 101, **huge)] * 9,
-        *[trade(1, 99, **huge)] * 8,
-        trade(1, 99, size_lots=1 << 61),
+        *[trade(1, 101, **huge, aggressor="BUY")] * 9,
+        *[trade(1, 99, **huge, aggressor="SELL")] * 8,
+        trade(1, 99, size_lots=1 << 61, aggressor="SELL"),
     )
 
     assert found[8]["signed_volume_1s"] == pytest.approx(9 * ((1 << 61) + 1) / E8, rel=1e-15)
     assert found[8]["vwap_1s"] == 101
     assert found[-1]["signed_volume_1s"] == 1 / E8
+    assert found[8]["trade_imbalance_1s"] == 1
+    assert found[-1]["trade_imbalance_1s"] == pytest.approx(1 / (2**61 * 18), rel=1e-9)
 
 
 def test_full_windows_let_go_of_the_oldest_and_count_it() -> None:
