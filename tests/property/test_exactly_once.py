@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -75,14 +77,18 @@ class FakeLog:
 
     def __init__(self) -> None:
         self.outputs: list[bytes] = []
-        self.changelog: list[tuple[bytes, bytes]] = []
+        self.changelogs: dict[int, list[tuple[bytes, bytes]]] = {0: [], 1: []}
         self.owner = ""
 
-    def tail(self, start: int) -> RawPart:
-        rows = self.changelog[start:]
-        offsets = list(range(start, len(self.changelog)))
+    def tail(self, partition: int, start: int) -> RawPart:
+        rows = self.changelogs[partition][start:]
+        offsets = list(range(start, start + len(rows)))
         keys, values = [key for key, _ in rows], [value for _, value in rows]
-        return RawPart(CHANGELOG, 0, values, keys, offsets, offsets)
+        return RawPart(CHANGELOG, partition, values, keys, offsets, offsets)
+
+    def last_offsets(self, partition: int) -> dict[str, int]:
+        _, value = self.changelogs[partition][-1]
+        return msgspec.json.decode(value, type=Checkpoint).offsets
 
 
 class FakeProducer:
@@ -91,7 +97,7 @@ class FakeProducer:
     def __init__(self, log: FakeLog, owner: str) -> None:
         self._log = log
         self._owner = owner
-        self._open: list[tuple[str, bytes, bytes]] = []
+        self._open: list[tuple[str, int, bytes, bytes]] = []
         self.fails_next = False
 
     def send(
@@ -100,19 +106,23 @@ class FakeProducer:
         values: Sequence[bytes],
         keys: Sequence[bytes],
         *,
-        partition: int | None = None,  # noqa: ARG002 (the producer's)
+        partition: int | None = None,
         partitions: Sequence[int] | None = None,  # noqa: ARG002 (the producer's)
         headers: Sequence[Headers] | None = None,  # noqa: ARG002 (the producer's)
     ) -> None:
-        self._open += [(topic, key, value) for key, value in zip(keys, values, strict=True)]
+        chosen = partition or 0
+        self._open += [(topic, chosen, key, v) for key, v in zip(keys, values, strict=True)]
 
     def commit(self, offsets: Offsets, group: GroupMetadata) -> None:  # noqa: ARG002 (as above)
         failed, self.fails_next = self.fails_next, False
         if failed or self._log.owner != self._owner:
             self.abort()
             raise AbortedError("told to fail" if failed else "the group does not know this member")
-        self._log.outputs += [value for topic, _, value in self._open if topic == OUTPUT]
-        self._log.changelog += [(key, value) for topic, key, value in self._open if topic != OUTPUT]
+        for topic, partition, key, value in self._open:
+            if topic == OUTPUT:
+                self._log.outputs.append(value)
+            else:
+                self._log.changelogs[partition].append((key, value))
         self._open.clear()
 
     def abort(self) -> None:
@@ -128,12 +138,27 @@ class FakeRestorer:
 
     def restore(self, partition: int) -> tuple[Store, Checkpoint]:
         tail = ChangelogTail(Store(self._folder / str(partition)))
-        tail.apply(self._log.tail(tail.position))
+        tail.apply(self._log.tail(partition, tail.position))
         tail.flush()
         return tail.store, tail.checkpoint or Checkpoint()
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def chain_processor(
+    log: FakeLog, producer: FakeProducer, owner: str, folder: Path
+) -> ChainProcessor:
+    return ChainProcessor(
+        [LoadedStep(STEP, CODECS)],
+        producer=producer,  # type: ignore[arg-type]  # a fake
+        committer=ExactlyOnce(producer, Changelog(CHANGELOG, producer)),  # type: ignore[arg-type]
+        restorer=FakeRestorer(log, folder),  # type: ignore[arg-type]  # a fake
+        changelog_end=lambda _: 0,
+        owner=owner,
+        layout=layout_of([SUM_BY_KEY]),
+        stats=Stats(),
+    )
 
 
 class Owner:
@@ -143,16 +168,7 @@ class Owner:
         self.name = name
         self.producer = FakeProducer(log, name)
         self.position = 0
-        self.processor = ChainProcessor(
-            [LoadedStep(STEP, CODECS)],
-            producer=self.producer,  # type: ignore[arg-type]  # a fake
-            committer=ExactlyOnce(self.producer, Changelog(CHANGELOG, self.producer)),  # type: ignore[arg-type]
-            restorer=FakeRestorer(log, folder),  # type: ignore[arg-type]  # a fake
-            changelog_end=lambda _: 0,
-            owner=name,
-            layout=layout_of([SUM_BY_KEY]),
-            stats=Stats(),
-        )
+        self.processor = chain_processor(log, self.producer, name, folder)
         log.owner = name
         restored: Task = self.processor.restore(0)
         starts = self.processor.adopt(0, restored, None)
@@ -273,3 +289,51 @@ def decoded(values: list[bytes]) -> list[dict[str, int]]:
 
 ExactlyOnceMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
 test_a_chain_commits_each_record_once = ExactlyOnceMachine.TestCase
+
+
+class Pair:
+    """One worker with two partitions of one log: what it commits of one may be all it has sent."""
+
+    def __init__(self, folder: Path) -> None:
+        self.log = FakeLog()
+        self.log.owner = "owner"
+        self.producer = FakeProducer(self.log, "owner")
+        self.processor = chain_processor(self.log, self.producer, "owner", folder)
+
+    def adopt(self, partition: int) -> None:
+        self.processor.adopt(partition, self.processor.restore(partition), None)
+
+    def process(self, count: int) -> None:
+        """Read `count` records of partition 0, from its start."""
+        records = pa.record_batch({"key": [0] * count, "number": [1] * count})
+        nothing = [b""] * count
+        part = Part(
+            INPUT, 0, records, nothing, nothing, np.arange(count), np.zeros(count, np.int64)
+        )
+        self.processor.process([part], [], {(INPUT, 0): count})
+
+
+def test_a_partition_that_comes_commits_others_work_with_its_offsets(tmp_path: Path) -> None:
+    worker = Pair(tmp_path)
+    worker.adopt(0)
+    worker.process(5)
+
+    worker.adopt(1)
+
+    assert len(worker.log.outputs) == 5
+    assert worker.log.last_offsets(0) == {INPUT: 5}
+
+
+def test_a_refused_claim_takes_others_work_back(tmp_path: Path) -> None:
+    worker = Pair(tmp_path)
+    worker.adopt(0)
+    worker.process(5)
+    worker.producer.fails_next = True
+
+    with pytest.raises(AbortedError):
+        worker.adopt(1)
+
+    assert worker.processor.rollback() == {}
+    worker.process(5)
+    worker.processor.commit(None)
+    assert [row["count"] for row in decoded(worker.log.outputs)] == [1, 2, 3, 4, 5]
