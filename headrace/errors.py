@@ -4,6 +4,7 @@ HeadraceError
 ├── RecordError            a bad record is data: dead letter, counted, goes on
 │   └── DecodeError        the bytes are not a record of the schema they name
 ├── TransientError         a lost dependency is weather: bounded retry, visible, then stop
+├── FencedError            another process owns the work now: nothing more is done, stop
 ├── InvariantError         a broken invariant is a bug: crash, let the supervisor restart
 └── UsageError             what was asked for cannot be: said to the person, exit code 2
     ├── TopologyError      a graph that cannot run
@@ -27,6 +28,10 @@ class DecodeError(RecordError):
 
 class TransientError(HeadraceError):
     """A dependency is away; trying again may help."""
+
+
+class FencedError(HeadraceError):
+    """Another process owns the work this one was doing; it must do nothing more."""
 
 
 class InvariantError(HeadraceError):
