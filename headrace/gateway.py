@@ -105,8 +105,8 @@ class Remote(Protocol):
         Raises:  RecordError if it is none: it goes to the dead letters.
         """
 
-    def refusal(self, command: Command, sequence: int, reason: str) -> Report:
-        """Return the last report of a command that came to nothing; pure."""
+    def refusal(self, command: Command, reason: str) -> Report:
+        """Return the only report of a command that came to nothing: number 1, the last; pure."""
 
     def send(self, command: Command, *, expire_time_ns: int) -> Reply:
         """Send a command that the far side must not act on after `expire_time_ns` (UTC)."""

@@ -115,7 +115,7 @@ class Desk:
         rules: GatewayRules,
         *,
         cancel_blocks: bool,
-        refusal: Callable[[Command, int, str], Report],
+        refusal: Callable[[Command, str], Report],
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._command_table = f"{owner}.command_by_id.v1"
@@ -386,8 +386,8 @@ class Desk:
 
     def _end(self, identity: str, entry: Entry, reason: str) -> None:
         """Write the last report ourselves, of a command of which the far side has none."""
-        entry.sequence += 1
-        report = self._refusal(self._command(identity), entry.sequence, reason)
+        report = self._refusal(self._command(identity), reason)
+        entry.sequence = report.sequence
         self._emit(identity, entry, report)
         self._finish(identity, entry)
 
