@@ -179,6 +179,7 @@ class GatewayProcessor:
         self._hear_pushes()
         self.commit()
         self._act()
+        self._note_counts()
 
     def _begin_desks(self) -> None:
         """Learn where the far side's log ends before the first command of a partition is sent.
@@ -272,7 +273,6 @@ class GatewayProcessor:
         for desk in self._desks.values():
             desk.committed(began_s)
         self._reports_written += len(reported)
-        self._note_counts()
 
     def _emissions(self, reported: Sequence[Reported]) -> list[Emission]:
         if not reported:
