@@ -1,5 +1,6 @@
 """A gateway's surroundings without Kafka and without a network: both can fail at any point."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ from schemas import topics as t
 
 SCHEMA = load_schema(Path(__file__).parents[1] / "schemas" / "avro", t.VENUE_REPORT.schema)
 CODEC = TopicCodec(t.VENUE_REPORT, SCHEMA, 7)
+ORDER_LOTS = 10
 START_NS = 1_723_075_200_000_000_000
 
 
@@ -82,11 +84,18 @@ class KafkaLog:
 
     tables: dict[int, dict[str, dict[PageKey, bytes]]] = field(default_factory=dict)
     offsets: Offsets = field(default_factory=dict)
-    reports: list[dict[str, Any]] = field(default_factory=list)
+    values: list[bytes] = field(default_factory=list)
     headers: list[Headers] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
     owners: Counter[int] = field(default_factory=Counter)
     commits: int = 0
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """Return the reports written; decoded here, as a first decode takes longer than a lease."""
+        decoded = Decoder(SCHEMA, lambda _: SCHEMA).decode(list(self.values))
+        found: list[dict[str, Any]] = decoded.records.to_pylist()
+        return found
 
     def sequences(self) -> dict[str, list[int]]:
         """Return the numbers of the reports of each command, in the order they were written."""
@@ -96,9 +105,13 @@ class KafkaLog:
         return found
 
     def ended(self) -> Counter[str]:
-        """Return how many last reports each command has."""
-        last = {"FILLED", "CANCELED", "REJECTED"}
-        return Counter(row["client_order_id"] for row in self.reports if row["kind"] in last)
+        """Return how many last reports each command has: a fill in part is none."""
+        return Counter(
+            row["client_order_id"]
+            for row in self.reports
+            if row["kind"] in {"CANCELED", "REJECTED"}
+            or (row["kind"] == "FILLED" and row["quantity_lots"] == ORDER_LOTS)
+        )
 
 
 class FakeJournal:
@@ -137,8 +150,7 @@ class FakeJournal:
                 for key, page in pages.items():
                     kept.pop(key, None) if page is None else kept.update({key: page})
         for emission in emissions:
-            decoded = Decoder(SCHEMA, lambda _: SCHEMA).decode(list(emission.values))
-            self._log.reports += decoded.records.to_pylist()
+            self._log.values += emission.values
             self._log.headers += emission.headers or [()] * len(emission.values)
         self._log.dead += dead
         self._log.offsets |= offsets
@@ -244,7 +256,7 @@ class FakeVenue:
             report_sequence=len(reports) + 1,
             kind=kind,
             side=BUY,
-            quantity_lots=0 if kind == "ACKNOWLEDGED" else 10,
+            quantity_lots=0 if kind == "ACKNOWLEDGED" else ORDER_LOTS,
             price_ticks=100 if kind == "FILLED" else 0,
             fee_e8=0,
             reason="",
@@ -264,7 +276,7 @@ def order(number: int, **changed: Any) -> VenueOrder:
         "account": "paper",
         "instrument": "sim:S1",
         "side": BUY,
-        "quantity_lots": 10,
+        "quantity_lots": ORDER_LOTS,
         "limit_price_ticks": 100,
         "send_time_ns": START_NS + number,
     }
@@ -273,7 +285,7 @@ def order(number: int, **changed: Any) -> VenueOrder:
 
 def part(
     orders: Sequence[VenueOrder],
-    clock: FakeClock,
+    now_ns: int,
     *,
     first: int = 0,
     partition: int = 0,
@@ -289,7 +301,7 @@ def part(
         [b"value"] * count,
         [b"key"] * count,
         np.arange(first, first + count),
-        np.full(count, clock.now_ns() // 1_000_000 - age_ms),
+        np.full(count, now_ns // 1_000_000 - age_ms),
         headers,
     )
 
@@ -297,12 +309,12 @@ def part(
 def new_processor(
     log: KafkaLog,
     venue: Remote,
-    clock: FakeClock,
+    clock: FakeClock | None = None,
     *,
     doom: Doom | None = None,
     rules: GatewayRules | None = None,
 ) -> tuple[GatewayProcessor, FakeJournal, Stats]:
-    """Return the processor of a new process, its journal and its stats."""
+    """Return the processor of a new process, its journal and its stats; the real clock if none."""
     journal, stats = FakeJournal(log, doom), Stats()
     gateway = Gateway(
         "venue",
@@ -317,7 +329,7 @@ def new_processor(
         journal=journal,
         codec=CODEC,
         stats=stats,
-        clock_s=clock,
-        now_ns=clock.now_ns,
+        clock_s=clock or time.monotonic,
+        now_ns=clock.now_ns if clock else time.time_ns,
     )
     return processor, journal, stats

@@ -48,7 +48,7 @@ class Bench:
         """Hand over these orders, which are all that is in the topic."""
         first = self.starts[PLACE]
         waiting = orders[first:]
-        parts = [part(waiting, self.clock, first=first, **how)] if waiting else []
+        parts = [part(waiting, self.clock.now_ns(), first=first, **how)] if waiting else []
         processor.process(parts, [], {PLACE: len(orders)})
 
     def idle(self, processor: GatewayProcessor, rounds: int = 60) -> None:
@@ -226,7 +226,7 @@ def test_hanging_venue_holds_nobody_up_for_longer_than_a_call(bench: Bench) -> N
 
     bench.venue.send = hang  # type: ignore[method-assign]
     bench.send(processor, [order(1)])
-    written = list(bench.log.reports)
+    written = list(bench.log.values)
     hanging.set()
     processor._calls.shutdown(wait=True)
 
