@@ -1,18 +1,23 @@
 """The trading records as a gateway's commands and reports, and as a venue's JSON."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from agents.trading.records import VenueOrder, VenueReport
 from headrace.batch import Headers
 from headrace.errors import RecordError
 from headrace.gateway import Command, Report
 
+_Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_TYPES = {int: _Int64, str: str}
+"""A longer number would fit no column."""
+
 OrderBody = msgspec.defstruct(
     "OrderBody",
-    [(each.name, each.type) for each in msgspec.structs.fields(VenueOrder)],
+    [(each.name, _TYPES[each.type]) for each in msgspec.structs.fields(VenueOrder)],
     frozen=True,
 )
 """A `VenueOrder` as a JSON object."""
@@ -20,7 +25,7 @@ OrderBody = msgspec.defstruct(
 ReportBody = msgspec.defstruct(
     "ReportBody",
     [
-        *((each.name, each.type) for each in msgspec.structs.fields(VenueReport)),
+        *((each.name, _TYPES[each.type]) for each in msgspec.structs.fields(VenueReport)),
         ("is_last", bool),
     ],
     frozen=True,

@@ -26,7 +26,8 @@ class Report:
     """What the far side said of a command.
 
     `sequence` counts the reports of the command from 1, the same in every answer and push; the
-    report that is last ends it. `row` is the record to write.
+    report that is last ends it. `row` is the record to write; fields it lacks are taken from the
+    command's row, fields that the record has not are left out.
     """
 
     command_id: str
@@ -134,7 +135,7 @@ class GatewayRules:
                          enforced over there
     `age_s_max`          a command that waited longer in Kafka is refused: what asked for it is over
     `call_s_max`         one call to the far side; ten of these fit in a drain
-    `parallel_max`       calls at a time, and commands of one commit
+    `parallel_max`       calls at a time, and commands of one commit; they may overtake each other
     `open_max`           commands of a partition without an end; further ones are refused
     `remembered_max`     ended commands of a partition kept to know a repetition; what may have been
                          forgotten is asked for, never sent

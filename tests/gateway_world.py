@@ -5,7 +5,7 @@ one whose id it has seen.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -159,7 +159,8 @@ class World:
                 else:
                     kept[key] = page
         for reported in self.desk.reports():
-            self.written.setdefault(reported.report.command_id, []).append(reported.report)
+            report = replace(reported.report, row={"said": reported.report.row["said"]})
+            self.written.setdefault(report.command_id, []).append(report)
         for command in self.commands[self.committed_to : self.read_to]:
             self.taken[command.id] += 1
         self.committed_to = self.read_to
@@ -178,7 +179,9 @@ class World:
 
     def act(self, _: int) -> None:
         """Begin what is due."""
-        self.calls += [Call(self.owner, action) for action in self.desk.due(self.now_s, 8)]
+        for act in Act:
+            due = self.desk.due(act, self.now_s, 8)
+            self.calls += [Call(self.owner, action) for action in due]
 
     def step_call(self, pick: int) -> None:
         """Move a call on: to the wire if its lease holds, to the far side, back to the desk."""

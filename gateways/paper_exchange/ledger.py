@@ -13,7 +13,9 @@ from agents.trading.records import VenueOrder, VenueReport
 from gateways.paper_exchange.filling import reports_of
 
 SCHEMA = """
-    CREATE TABLE IF NOT EXISTS orders (id TEXT PRIMARY KEY, content BLOB) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS orders (
+        id TEXT PRIMARY KEY, content BLOB, placements INTEGER NOT NULL
+    ) WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS report (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
         id TEXT NOT NULL, sequence INTEGER NOT NULL, body BLOB NOT NULL,
@@ -21,7 +23,9 @@ SCHEMA = """
     );
     CREATE TABLE IF NOT EXISTS pending (id TEXT PRIMARY KEY, due_ns INTEGER, bodies BLOB);
 """
-"""An order whose content is NULL is none: its id was canceled before it came, and stays blocked."""
+"""An order whose content is NULL is none: its id was canceled before it came, and stays blocked.
+`placements` counts the requests to place it: above 1, a client has sent it again.
+"""
 
 
 class Placed(Enum):
@@ -61,13 +65,16 @@ class Ledger:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             found = self._db.execute(
-                "SELECT content FROM orders WHERE id = ?", (order.client_order_id,)
+                "UPDATE orders SET placements = placements + 1 WHERE id = ? RETURNING content",
+                (order.client_order_id,),
             ).fetchone()
             if found is not None:
                 if found[0] is None:
                     return Placed.BLOCKED
                 return Placed.REPEATED if found[0] == content else Placed.CONFLICTING
-            self._db.execute("INSERT INTO orders VALUES (?, ?)", (order.client_order_id, content))
+            self._db.execute(
+                "INSERT INTO orders VALUES (?, ?, 1)", (order.client_order_id, content)
+            )
             first, *rest = reports_of(order, self._rules, partial=self._partial)
             self._say(first, is_last=not rest)
             if rest:
@@ -94,7 +101,7 @@ class Ledger:
         """End an order that is not filled yet; block the id of one that never came."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("INSERT OR IGNORE INTO orders VALUES (?, NULL)", (identity,))
+            self._db.execute("INSERT OR IGNORE INTO orders VALUES (?, NULL, 0)", (identity,))
             found = self._db.execute(
                 "DELETE FROM pending WHERE id = ? RETURNING bodies", (identity,)
             ).fetchone()

@@ -12,7 +12,7 @@ holds. In every other case (restored, lapsed, unanswered) it is only ever asked 
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 from zlib import crc32
@@ -230,23 +230,22 @@ class Desk:
         self._cursor_written = self._progress.cursor
         self._lease_until_s = began_s + self._rules.lease_s
 
-    def due(self, now_s: float, limit: int) -> list[Action]:
-        """Return what is to be done now, sending first; each is handed out once."""
+    def due(self, act: Act, now_s: float, limit: int) -> list[Action]:
+        """Return what of this kind is to be done now; each is handed out once."""
         found: list[Action] = []
-        for act in Act:
-            for identity, errand in list(self._errands.items()):
-                if len(found) >= limit:
-                    return found
-                if errand.act is not act or errand.is_in_flight or errand.due_s > now_s:
-                    continue
-                if act is not Act.ASK and not errand.is_written:
-                    continue
-                if act is not Act.ASK and now_s >= self._lease_until_s:
-                    self._lapse(identity, errand, now_s)
-                    continue
-                errand.is_in_flight = True
-                errand.asked_s = now_s
-                found.append(Action(act, self._command(identity), self._lease_until_s))
+        for identity, errand in list(self._errands.items()):
+            if len(found) >= limit:
+                break
+            if errand.act is not act or errand.is_in_flight or errand.due_s > now_s:
+                continue
+            if act is not Act.ASK and not errand.is_written:
+                continue
+            if act is not Act.ASK and now_s >= self._lease_until_s:
+                self._lapse(identity, errand, now_s)
+                continue
+            errand.is_in_flight = True
+            errand.asked_s = now_s
+            found.append(Action(act, self._command(identity), self._lease_until_s))
         return found
 
     def replied(self, action: Action, reply: Reply, now_s: float) -> None:
@@ -283,9 +282,9 @@ class Desk:
         numbers: set[int] = set()
         for event in sorted(events, key=lambda event: event.number):
             entry = self._entries.get(event.report.command_id)
-            if event.number <= self._progress.cursor or event.number in numbers:
+            if event.number in numbers:
                 self.counts["push_repeated"] += 1
-            elif entry is not None:
+            elif entry is not None and event.number > self._progress.cursor:
                 self._follow(event.report.command_id, entry, (event.report,), now_s)
             numbers.add(event.number)
         while self._progress.cursor + 1 in numbers:
@@ -392,7 +391,9 @@ class Desk:
         self._finish(identity, entry)
 
     def _emit(self, identity: str, entry: Entry, report: Report) -> None:
-        self._reports.append(Reported(report, tuple(entry.headers)))
+        # What the far side does not say of its own (whose command it is, say) the command does.
+        completed = replace(report, row={**entry.row, **report.row})
+        self._reports.append(Reported(completed, tuple(entry.headers)))
         self._changed[identity] = None
 
     def _emit_after_end(self, identity: str, entry: Entry, report: Report) -> None:
@@ -406,7 +407,6 @@ class Desk:
         for sequence in sorted(entry.held):
             self._emit_after_end(identity, entry, entry.held.pop(sequence))
         entry.state = DONE
-        entry.row = {}
         self._errands.pop(identity, None)
         self._done.append(identity)
         self._changed[identity] = None

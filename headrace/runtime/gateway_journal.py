@@ -21,9 +21,10 @@ class Restored:
 class Journal(Protocol):
     """Kafka, as a gateway's lane sees it. A gateway's safety rests on two promises.
 
-    `commit` returns only if all of it counts and this process owned every partition named in
-    `offsets` or `changes` at that time. `restore` returns only after every earlier owner's
-    transaction on the partition has ended and none of its later ones can succeed.
+    `commit` returns only if all of it counts and this process owned every partition that is a key
+    of `changes` at that time, also where a partition has no page and no offset in it: for a lease.
+    `restore` returns only after every earlier owner's transaction on the partition has ended and
+    none of its later ones can succeed.
     """
 
     def restore(self, partition: int) -> Restored:

@@ -211,6 +211,7 @@ class GatewayProcessor:
     def _page(self, *, after: int, limit: int) -> Page | None:
         call = self._calls.submit(self._remote.pushed, after, limit)
         done, _ = wait([call], timeout=self._rules.call_s_max)
+        call.cancel()  # if it has not begun: nobody waits for it any more
         page = call.result() if done else Unanswered(f"no answer in {self._rules.call_s_max} s")
         if isinstance(page, Unanswered):
             self._note_silence(page.detail)
@@ -221,9 +222,10 @@ class GatewayProcessor:
     def _act(self) -> None:
         """Do what is due at every desk, in parallel, and tell the desks what came of it."""
         due: list[tuple[Desk, Action]] = []
-        for desk in self._desks.values():
-            room = self._rules.parallel_max - len(due)
-            due += [(desk, action) for action in desk.due(self._clock_s(), room)]
+        for act in Act:
+            for desk in self._desks.values():
+                room = self._rules.parallel_max - len(due)
+                due += [(desk, action) for action in desk.due(act, self._clock_s(), room)]
         calls = [self._calls.submit(self._call, action) for _, action in due]
         wait(calls, timeout=self._rules.call_s_max)
         for (desk, action), call in zip(due, calls, strict=True):

@@ -92,6 +92,15 @@ class ExchangeProcess:
         database.close()
         return {identity: bool(exists) for identity, exists in found}
 
+    def placements_max(self) -> int:
+        """Return how often the order was placed that was placed most often."""
+        with sqlite3.connect(self.database) as database:
+            (found,) = database.execute(
+                "SELECT coalesce(max(placements), 0) FROM orders"
+            ).fetchone()
+        database.close()
+        return int(found)
+
     def reports(self) -> dict[str, list[str]]:
         """Return the kinds of the reports of each order, in order."""
         with sqlite3.connect(self.database) as database:

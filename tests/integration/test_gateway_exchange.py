@@ -69,6 +69,7 @@ def work(
 def agree(exchange: ExchangeProcess, log: KafkaLog, orders: Sequence[VenueOrder]) -> None:
     """Fail unless what was reported is what the exchange has, each order's end exactly once."""
     exists, said = exchange.orders(), exchange.reports()
+    assert exchange.placements_max() == 1
     assert log.ended() == {each.client_order_id: 1 for each in orders}
     for identity, sequences in log.sequences().items():
         kinds = [row["kind"] for row in log.reports if row["client_order_id"] == identity]

@@ -86,9 +86,9 @@ def test_a_desk_that_sends_again_is_found(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_desk_that_sends_after_its_lease_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     due = Desk.due
 
-    def without_lease(desk: Desk, now_s: float, limit: int) -> list[Action]:
+    def without_lease(desk: Desk, act: Act, now_s: float, limit: int) -> list[Action]:
         desk._lease_until_s = float("inf")
-        return due(desk, now_s, limit)
+        return due(desk, act, now_s, limit)
 
     monkeypatch.setattr(Desk, "due", without_lease)
 
