@@ -95,11 +95,9 @@ class ExchangeProcess:
     def placements_max(self) -> int:
         """Return how often the order was placed that was placed most often."""
         with sqlite3.connect(self.database) as database:
-            (found,) = database.execute(
-                "SELECT coalesce(max(placements), 0) FROM orders"
-            ).fetchone()
+            rows = database.execute("SELECT placements FROM orders").fetchall()
         database.close()
-        return int(found)
+        return max((placements for (placements,) in rows), default=0)
 
     def reports(self) -> dict[str, list[str]]:
         """Return the kinds of the reports of each order, in order."""

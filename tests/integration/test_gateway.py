@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 FAULTS = "drop_request=0.05,drop_reply=0.05,fail_after=0.05,delay=0.1,duplicate=0.3,reorder=0.3"
+FEED = "sim:2?events=20000&seed=3"
 WAIT_S = 180.0
 
 
@@ -39,15 +40,9 @@ def start_run(
         "HEADRACE_VENUE_KEY": KEY,
         "HEADRACE_VENUE_SECRET": SECRET,
     }
-    command = [
-        "up",
-        "trading_gateway",
-        "--feed=sim:2?events=20000&seed=3",
-        "--speed=4",
-        "--until-end",
-    ]
+    options = [f"--feed={FEED}", "--speed=4", "--until-end", f"--report={report}"]
     return subprocess.Popen(
-        [sys.executable, "-m", "headrace", *command, f"--report={report}"],
+        [sys.executable, "-m", "headrace", "up", "trading_gateway", *options],
         env=environment,
         cwd=ROOT,
         text=True,
@@ -84,13 +79,12 @@ def test_no_order_is_doubled_with_the_gateway_killed_and_the_exchange_faulty(
         run = start_run(tmp_path / "home", report, exchange, servers)
         kill_amid_orders(run, exchange)
         finish_run(run, report)
-        sent = {
-            row["client_order_id"] for row in read_records(servers.endpoints.kafka, t.VENUE_ORDER)
-        }
+        orders = read_records(servers.endpoints.kafka, t.VENUE_ORDER)
         written = read_records(servers.endpoints.kafka, t.VENUE_REPORT)
         exists, said = exchange.orders(), exchange.reports()
         placements = exchange.placements_max()
 
+    sent = {row["client_order_id"] for row in orders}
     assert json.loads(report.read_text())
     assert placements == 1
     assert exists.keys() <= sent
