@@ -11,7 +11,7 @@ POOL_TIMEOUT_S = 0.4
 """A connection of our own that is not free by then: nothing was sent."""
 
 CALL_TIMEOUT_S = 1.8
-"""One call in all, however slowly its answer drips: below the 2 s a gateway waits for it."""
+"""Of an answer that drips, looked at as it comes in: below the 2 s a gateway waits for a call."""
 
 REPLY_BYTES_MAX = 2**20
 """A page of 512 reports has some 200 KB."""

@@ -43,7 +43,11 @@ class Read:
 
 
 class GatewayProcessor:
-    """Drives the desks of the partitions this process owns; one thread calls it at a time."""
+    """Drives the desks of the partitions this process owns.
+
+    `assigned` and `revoked` may be called by the reading thread while the other one works: they
+    replace the mapping of desks and never change it, and each round works on the one it began with.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class GatewayProcessor:
         self._stats = stats
         self._clock_s = clock_s
         self._now_ns = now_ns
-        self._desks: dict[int, Desk] = {}
+        self._desks: Mapping[int, Desk] = {}
         self._calls = ThreadPoolExecutor(self._rules.parallel_max + 1, self.owner)
         self._offsets: Offsets = {}
         self._dead: list[Dead] = []
@@ -91,15 +95,16 @@ class GatewayProcessor:
                 log.warning(
                     "outcomes_asked", gateway=self.owner, partition=partition, open=desk.open_count
                 )
-            self._desks[partition] = desk
+            self._desks = {**self._desks, partition: desk}
             starts |= {(topic, partition): offset for topic, offset in restored.offsets.items()}
         return {place: starts.get(place, 0) for place in places}
 
     def revoked(self, places: Sequence[Place]) -> None:
         """Let go of these partitions; all of them is committed."""
-        for partition in {partition for _, partition in places}:
-            if self._desks.pop(partition, None) is not None:
-                self._journal.release(partition)
+        leaving = {partition for _, partition in places} & self._desks.keys()
+        self._desks = {p: desk for p, desk in self._desks.items() if p not in leaving}
+        for partition in sorted(leaving):
+            self._journal.release(partition)
         self._offsets = {p: o for p, o in self._offsets.items() if p[1] in self._desks}
 
     def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
@@ -222,8 +227,9 @@ class GatewayProcessor:
     def _act(self) -> None:
         """Do what is due at every desk, in parallel, and tell the desks what came of it."""
         due: list[tuple[Desk, Action]] = []
+        desks = self._desks.values()
         for act in Act:
-            for desk in self._desks.values():
+            for desk in desks:
                 room = self._rules.parallel_max - len(due)
                 due += [(desk, action) for action in desk.due(act, self._clock_s(), room)]
         calls = [self._calls.submit(self._call, action) for _, action in due]
@@ -261,9 +267,9 @@ class GatewayProcessor:
 
         A failure is not mended here: the lane stops, and what counts is restored elsewhere.
         """
-        began_s = self._clock_s()
-        changes = {partition: desk.changes() for partition, desk in self._desks.items()}
-        reported = [each for desk in self._desks.values() for each in desk.reports()]
+        desks, began_s = self._desks, self._clock_s()
+        changes = {partition: desk.changes() for partition, desk in desks.items()}
+        reported = [each for desk in desks.values() for each in desk.reports()]
         self._journal.commit(
             changes,
             emissions=self._emissions(reported),
@@ -272,7 +278,7 @@ class GatewayProcessor:
         )
         self._offsets.clear()
         self._dead.clear()
-        for desk in self._desks.values():
+        for desk in desks.values():
             desk.committed(began_s)
         self._reports_written += len(reported)
 

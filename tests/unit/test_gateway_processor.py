@@ -396,6 +396,17 @@ def test_report_after_the_last_is_passed_on_and_counted(bench: Bench) -> None:
     assert count(bench.stats, "report_after_end") == 1
 
 
+def test_partition_assigned_amid_a_commit_gets_no_lease_from_it(bench: Bench) -> None:
+    processor = bench.start()
+    processor._offsets = {PLACE: 1}
+    bench.journal.after_commit = lambda: processor.assigned([(t.VENUE_ORDER.name, 1)]) and None
+
+    processor.commit()
+
+    leases_s = {p: desk._lease_until_s for p, desk in processor._desks.items()}
+    assert leases_s == {0: bench.clock() + 2.0, 1: float("-inf")}
+
+
 def test_idle_gateway_commits_nothing(bench: Bench) -> None:
     processor = bench.start()
     bench.send(processor, [order(1)])
