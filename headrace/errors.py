@@ -4,7 +4,8 @@ HeadraceError
 ├── RecordError            a bad record is data: dead letter, counted, goes on
 │   └── DecodeError        the bytes are not a record of the schema they name
 ├── TransientError         a lost dependency is weather: bounded retry, visible, then stop
-├── FencedError            another process owns the work now: nothing more is done, stop
+├── AbortedError           a transaction does not count: take its state back and do it again
+├── FencedError            another has taken over: nothing done here counts any more; stop
 ├── InvariantError         a broken invariant is a bug: crash, let the supervisor restart
 └── UsageError             what was asked for cannot be: said to the person, exit code 2
     ├── TopologyError      a graph that cannot run
@@ -30,8 +31,12 @@ class TransientError(HeadraceError):
     """A dependency is away; trying again may help."""
 
 
+class AbortedError(HeadraceError):
+    """A transaction was aborted: nothing of it counts, and it may be done again."""
+
+
 class FencedError(HeadraceError):
-    """Another process owns the work this one was doing; it must do nothing more."""
+    """A newer owner of the same work is there; this one must stop."""
 
 
 class InvariantError(HeadraceError):
