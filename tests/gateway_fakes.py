@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -30,7 +30,7 @@ from headrace.gateway import (
     Report,
     Unanswered,
 )
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.consumer import GroupMetadata, Offsets
 from headrace.runtime.chain import Dead, Emission, TopicCodec
 from headrace.runtime.gateway_journal import Restored
 from headrace.runtime.gateway_processor import GatewayProcessor
@@ -121,15 +121,26 @@ class FakeJournal:
         self._log = log
         self._doom = doom or Doom()
         self._owned: dict[int, int] = {}
+        self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
 
     def restore(self, partition: int) -> Restored:
         """Return what is committed, and fence whoever had the partition before."""
         self._log.owners[partition] += 1
-        self._owned[partition] = self._log.owners[partition]
-        offsets = {topic: o for (topic, p), o in self._log.offsets.items() if p == partition}
-        tables = self._log.tables.get(partition, {})
-        return Restored({name: dict(pages) for name, pages in tables.items()}, offsets)
+        return replace(self.committed(partition), source=self._log.owners[partition])
+
+    def stand_by(self, partitions: Collection[int]) -> None:
+        """Nothing is kept warm."""
+
+    def follow(self, timeout_s: float) -> None:
+        """Nothing is kept warm."""
+
+    def discard(self, restored: Restored) -> None:
+        """Nothing is open."""
+
+    def hold(self, partition: int, restored: Restored) -> None:
+        """Begin to own a partition."""
+        self._owned[partition] = restored.source
 
     def commit(
         self,
@@ -138,9 +149,12 @@ class FakeJournal:
         emissions: Sequence[Emission],
         dead: Sequence[Dead],
         offsets: Offsets,
+        group: GroupMetadata,  # noqa: ARG002  (owners have numbers here)
+        released: Collection[int] = (),  # noqa: ARG002  (owners have numbers here)
     ) -> None:
         """Apply everything at once, if this process still owns it all."""
         self._doom.point()
+        self.before_commit()
         for partition in {*changes, *(partition for _, partition in offsets)}:
             if self._owned.get(partition) != self._log.owners[partition]:
                 raise FencedError(f"partition {partition} belongs to another owner")
@@ -158,8 +172,17 @@ class FakeJournal:
         self._doom.point()
         self.after_commit()
 
-    def release(self, partition: int) -> None:
-        """Let go of a partition."""
+    def abort(self) -> None:
+        """Nothing is open: a commit that failed has written nothing."""
+
+    def committed(self, partition: int) -> Restored:
+        """Return what is committed of a partition."""
+        offsets = {topic: o for (topic, p), o in self._log.offsets.items() if p == partition}
+        tables = self._log.tables.get(partition, {})
+        return Restored({name: dict(pages) for name, pages in tables.items()}, offsets)
+
+    def drop(self, partition: int) -> None:
+        """Own a partition no longer."""
         del self._owned[partition]
 
     def close(self) -> None:
@@ -306,6 +329,13 @@ def part(
     )
 
 
+def adopt(processor: GatewayProcessor, partition: int) -> Offsets:
+    """Give a partition to a processor; return from where it wants it read."""
+    starts = processor.adopt(partition, processor.restore(partition), None)
+    assert starts is not None
+    return starts
+
+
 def new_processor(
     log: KafkaLog,
     venue: Remote,
@@ -328,6 +358,7 @@ def new_processor(
         venue,
         journal=journal,
         codec=CODEC,
+        group=lambda: None,
         stats=stats,
         clock_s=clock or time.monotonic,
         now_ns=clock.now_ns if clock else time.time_ns,

@@ -2,22 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import structlog
 
 from headrace.batch import Part
-from headrace.errors import RecordError, TransientError
+from headrace.errors import AbortedError, RecordError, TransientError
 from headrace.gateway import Command, NotSent, Page, Remote, Reply, Reported, Unanswered
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.consumer import GroupMetadata, Offsets, Place
 from headrace.runtime.chain import Dead, Emission, TopicCodec, encode_records, keys_of
 from headrace.runtime.gateway_desk import Act, Action, Desk
-from headrace.runtime.gateway_journal import Journal
+from headrace.runtime.gateway_journal import Journal, Restored
 from headrace.runtime.stats import Stats
 from headrace.topology import Gateway
 
@@ -28,8 +27,6 @@ GATEWAY_RECORDS_MAX = 64
 
 PUSH_PAGES_MAX = 8
 """Pages of the far side's log read in one go: what is further behind waits for the next."""
-
-Place: TypeAlias = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +42,8 @@ class Read:
 class GatewayProcessor:
     """Drives the desks of the partitions this process owns.
 
-    `assigned` and `revoked` may be called by the reading thread while the other one works: they
-    replace the mapping of desks and never change it, and each round works on the one it began with.
+    `restore`, `stand_by`, `follow` and `discard` are called by the restoring thread, all others by
+    the processing thread. `group` returns what the group knows this member by just now.
     """
 
     def __init__(
@@ -56,19 +53,21 @@ class GatewayProcessor:
         *,
         journal: Journal,
         codec: TopicCodec,
+        group: Callable[[], GroupMetadata],
         stats: Stats,
         clock_s: Callable[[], float] = time.monotonic,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.owner = f"gateway_{gateway.name}"
+        self.owner = owner_of(gateway)
         self._rules = gateway.rules
         self._remote = remote
         self._journal = journal
         self._codec = codec
+        self._group = group
         self._stats = stats
         self._clock_s = clock_s
         self._now_ns = now_ns
-        self._desks: Mapping[int, Desk] = {}
+        self._desks: dict[int, Desk] = {}
         self._calls = ThreadPoolExecutor(self._rules.parallel_max + 1, self.owner)
         self._offsets: Offsets = {}
         self._dead: list[Dead] = []
@@ -77,35 +76,61 @@ class GatewayProcessor:
         self._reports_written = 0
         self._letters_written = 0
 
-    def assigned(self, places: Sequence[Place]) -> Offsets:
-        """Restore the desks of these partitions; return from where to read."""
-        starts: Offsets = {}
-        for partition in sorted({partition for _, partition in places}):
-            if partition in self._desks:
-                continue
-            restored = self._journal.restore(partition)
-            desk = Desk(
-                self.owner,
-                self._rules,
-                cancel_blocks=self._remote.cancel_blocks,
-                refusal=self._remote.refusal,
-            )
-            desk.restore(restored.tables, self._clock_s())
-            if desk.open_count:
-                log.warning(
-                    "outcomes_asked", gateway=self.owner, partition=partition, open=desk.open_count
-                )
-            self._desks = {**self._desks, partition: desk}
-            starts |= {(topic, partition): offset for topic, offset in restored.offsets.items()}
-        return {place: starts.get(place, 0) for place in places}
+    def restore(self, partition: int) -> Restored:
+        """Return what is committed of a partition; no earlier owner can commit any more."""
+        return self._journal.restore(partition)
 
-    def revoked(self, places: Sequence[Place]) -> None:
-        """Let go of these partitions; all of them is committed."""
-        leaving = {partition for _, partition in places} & self._desks.keys()
-        self._desks = {p: desk for p, desk in self._desks.items() if p not in leaving}
-        for partition in sorted(leaving):
-            self._journal.release(partition)
-        self._offsets = {p: o for p, o in self._offsets.items() if p[1] in self._desks}
+    def stand_by(self, partitions: Collection[int]) -> None:
+        """Keep the state of these partitions of other workers warm."""
+        self._journal.stand_by(partitions)
+
+    def follow(self, timeout_s: float) -> None:
+        """Take in what other workers have written of it."""
+        self._journal.follow(timeout_s)
+
+    def discard(self, restored: Restored) -> None:
+        """Release what was restored for nothing."""
+        self._journal.discard(restored)
+
+    def adopt(self, partition: int, restored: Restored, group: GroupMetadata) -> Offsets | None:
+        """Begin to work on a partition; return from where to read, None if it is lost again.
+
+        The claim is on record before anything is written: should this worker die, the next owner
+        knows whom to fence.
+        """
+        self._journal.hold(partition, restored)
+        desk = self._desks[partition] = self._open(restored)
+        if desk.open_count:
+            log.warning(
+                "outcomes_asked", gateway=self.owner, partition=partition, open=desk.open_count
+            )
+        try:
+            self._commit(group, partitions=[partition])
+        except AbortedError as error:
+            log.warning("claim_refused", partition=partition, error=str(error))
+            self._drop([partition])
+            return None
+        return _places_of(partition, restored)
+
+    def release(self, partitions: Collection[int], group: GroupMetadata) -> Offsets | None:
+        """Let go of these partitions, with everything that is known of them committed.
+
+        Returns from where the others have to be read again, if the commit did not count.
+        """
+        mine = [partition for partition in partitions if partition in self._desks]
+        try:
+            self._commit(group, released=mine)
+        except AbortedError as error:
+            log.warning("release_without_commit", partitions=sorted(mine), error=str(error))
+            self._drop(mine)
+            return self.rollback()
+        self._drop(mine)
+        return None
+
+    def abandon(self) -> None:
+        """Drop everything: it belongs to other workers already."""
+        self._journal.abort()
+        self._drop(list(self._desks))
 
     def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
         """Send the commands that were read, each after the commit of its intent."""
@@ -114,32 +139,54 @@ class GatewayProcessor:
         self._begin_desks()
         commands = list(self._commands(parts))
         for start in range(0, len(commands), self._rules.parallel_max):
-            chunk = commands[start : start + self._rules.parallel_max]
-            for read in chunk:
+            for read in commands[start : start + self._rules.parallel_max]:
                 desk = self._desks[read.place[1]]
                 desk.take(read.command, age_s=read.age_s, now_s=self._clock_s())
                 self._offsets[read.place] = read.offset
-            self._commit()
+            self._commit(self._group())
             self._act()
         self._offsets |= read_to
         self._attend()
-        self.commit()
-        self._note(parts, time.perf_counter_ns() - started_ns)
+        if parts:
+            self._note(parts, time.perf_counter_ns() - started_ns)
 
     def idle(self) -> None:
         """Hear what the far side has to say, ask what is due, and write what came of it."""
         self._begin_desks()
         self._attend()
-        self.commit()
         if self._reports_written:
             self._note((), 0)
 
-    def commit(self) -> Offsets:
-        """Make what is left count; return the offsets committed by it."""
+    @property
+    def is_dirty(self) -> bool:
+        """Say whether there is something that should be written soon."""
+        return bool(self._dead) or any(desk.is_dirty for desk in self._desks.values())
+
+    def commit(self, group: GroupMetadata) -> Offsets:
+        """Make what is left count; return the offsets committed by it.
+
+        Raises:  AbortedError if nothing of it counts: `rollback` comes next.
+        """
         offsets = dict(self._offsets)
-        if offsets or self._dead or any(desk.is_dirty for desk in self._desks.values()):
-            self._commit()
+        if offsets or self.is_dirty:
+            self._commit(group)
         return offsets
+
+    def rollback(self) -> Offsets:
+        """Take everything back to the last commit; return from where to read again.
+
+        What was sent since then is not taken back by it: its outcome is unknown now, and asked for.
+        """
+        self._journal.abort()
+        self._offsets.clear()
+        self._dead.clear()
+        starts: Offsets = {}
+        for partition, before in self._desks.items():
+            restored = self._journal.committed(partition)
+            desk = self._desks[partition] = self._open(restored)
+            desk.counts.update(before.counts)
+            starts |= _places_of(partition, restored)
+        return starts
 
     def held_records(self) -> Mapping[Place, int]:
         """Nothing is held back: a command that was read is written in the same call."""
@@ -150,6 +197,23 @@ class GatewayProcessor:
         self._calls.shutdown(wait=False, cancel_futures=True)
         self._remote.close()
         self._journal.close()
+
+    def _open(self, restored: Restored) -> Desk:
+        desk = Desk(
+            self.owner,
+            self._rules,
+            cancel_blocks=self._remote.cancel_blocks,
+            refusal=self._remote.refusal,
+        )
+        desk.restore(restored.tables, self._clock_s())
+        return desk
+
+    def _drop(self, partitions: Collection[int]) -> None:
+        for partition in partitions:
+            del self._desks[partition]
+            self._journal.drop(partition)
+            self._stats.set_counts(f"{self.owner}-{partition}", Counter())
+        self._offsets = {p: o for p, o in self._offsets.items() if p[1] in self._desks}
 
     def _commands(self, parts: Sequence[Part]) -> Iterator[Read]:
         now_ms = self._now_ns() // 1_000_000
@@ -180,11 +244,16 @@ class GatewayProcessor:
         )
 
     def _attend(self) -> None:
-        """Hear what the far side has to say, and ask what is due."""
+        """Hear what the far side has to say, ask what is due, and write what came of it."""
         self._hear_pushes()
-        self.commit()
+        self._commit_if_dirty()
         self._act()
+        self._commit_if_dirty()
         self._note_counts()
+
+    def _commit_if_dirty(self) -> None:
+        if self.is_dirty:
+            self._commit(self._group())
 
     def _begin_desks(self) -> None:
         """Learn where the far side's log ends before the first command of a partition is sent.
@@ -227,9 +296,8 @@ class GatewayProcessor:
     def _act(self) -> None:
         """Do what is due at every desk, in parallel, and tell the desks what came of it."""
         due: list[tuple[Desk, Action]] = []
-        desks = self._desks.values()
         for act in Act:
-            for desk in desks:
+            for desk in self._desks.values():
                 room = self._rules.parallel_max - len(due)
                 due += [(desk, action) for action in desk.due(act, self._clock_s(), room)]
         calls = [self._calls.submit(self._call, action) for _, action in due]
@@ -262,21 +330,30 @@ class GatewayProcessor:
             return self._remote.cancel(action.command)
         return self._remote.send(action.command, expire_time_ns=now_ns + int(left_s * 1e9))
 
-    def _commit(self) -> None:
-        """Write everything in one transaction.
+    def _commit(
+        self,
+        group: GroupMetadata,
+        *,
+        partitions: Collection[int] | None = None,
+        released: Collection[int] = (),
+    ) -> None:
+        """Write what is known of these partitions, or of all, in one transaction.
 
-        A failure is not mended here: the lane stops, and what counts is restored elsewhere.
+        A failure is not mended here: what counts is restored, here or elsewhere.
         """
-        desks, began_s = self._desks, self._clock_s()
+        began_s = self._clock_s()
+        desks = {p: self._desks[p] for p in (self._desks if partitions is None else partitions)}
         changes = {partition: desk.changes() for partition, desk in desks.items()}
         reported = [each for desk in desks.values() for each in desk.reports()]
         self._journal.commit(
             changes,
             emissions=self._emissions(reported),
             dead=self._dead,
-            offsets=dict(self._offsets),
+            offsets={place: o for place, o in self._offsets.items() if place[1] in desks},
+            group=group,
+            released=released,
         )
-        self._offsets.clear()
+        self._offsets = {p: o for p, o in self._offsets.items() if p[1] not in desks}
         self._dead.clear()
         for desk in desks.values():
             desk.committed(began_s)
@@ -331,3 +408,12 @@ class GatewayProcessor:
         for partition, desk in self._desks.items():
             counts = {f"{self.owner}.{name}": count for name, count in desk.counts.items()}
             self._stats.set_counts(f"{self.owner}-{partition}", Counter(counts))
+
+
+def owner_of(gateway: Gateway) -> str:
+    """Return the name under which a gateway's tables, stats and dead letters are known."""
+    return f"gateway_{gateway.name}"
+
+
+def _places_of(partition: int, restored: Restored) -> Offsets:
+    return {(topic, partition): offset for topic, offset in restored.offsets.items()}

@@ -14,7 +14,7 @@ from gateways.order_records import command_of
 from gateways.rest_venue import RestVenue
 from headrace.gateway import Absent, Command, GatewayRules, Known, NotSent, Page, Refused
 from schemas import topics as t
-from tests.gateway_fakes import Doom, KafkaLog, KilledError, new_processor, order, part
+from tests.gateway_fakes import Doom, KafkaLog, KilledError, adopt, new_processor, order, part
 from tests.integration.exchange_process import SECRET, ExchangeProcess
 
 PLACE = (t.VENUE_ORDER.name, 0)
@@ -54,7 +54,7 @@ def work(
     """Be the owner of the partition until every order has ended, or the doom comes."""
     processor, _, _ = new_processor(log, venue, doom=doom, rules=RULES)
     try:
-        first = processor.assigned([PLACE])[PLACE]
+        first = adopt(processor, 0).get(PLACE, 0)
         waiting = orders[first:]
         parts = [part(waiting, time.time_ns(), first=first)] if waiting else []
         processor.process(parts, [], {PLACE: len(orders)})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.trading.records import VenueOrder
-from headrace.errors import FencedError, TransientError
+from headrace.errors import AbortedError, FencedError, TransientError
 from headrace.gateway import Command, GatewayRules, NotSent, Pushed, Refused, Reply, Unanswered
 from headrace.runtime.gateway_processor import GatewayProcessor
 from headrace.runtime.stats import Stats
@@ -18,6 +18,7 @@ from tests.gateway_fakes import (
     FakeVenue,
     KafkaLog,
     KilledError,
+    adopt,
     new_processor,
     order,
     part,
@@ -41,12 +42,12 @@ class Bench:
             self.log, self.venue, self.clock, doom=doom, rules=rules
         )
         self.processors.append(processor)
-        self.starts = processor.assigned([PLACE])
+        self.starts = adopt(processor, 0)
         return processor
 
     def send(self, processor: GatewayProcessor, orders: Sequence[VenueOrder], **how: Any) -> None:
         """Hand over these orders, which are all that is in the topic."""
-        first = self.starts[PLACE]
+        first = self.starts.get(PLACE, 0)
         waiting = orders[first:]
         parts = [part(waiting, self.clock.now_ns(), first=first, **how)] if waiting else []
         processor.process(parts, [], {PLACE: len(orders)})
@@ -103,8 +104,8 @@ def test_killed_at_every_point_no_order_is_doubled_and_each_ends() -> None:
     while True:
         bench = Bench()
         doom = bench.venue.doom = Doom(points)
-        processor = bench.start(doom=doom, rules=GatewayRules(parallel_max=1))
         try:
+            processor = bench.start(doom=doom, rules=GatewayRules(parallel_max=1))
             bench.send(processor, orders)
             bench.venue.fill_all()
             bench.idle(processor, 5)
@@ -396,17 +397,6 @@ def test_report_after_the_last_is_passed_on_and_counted(bench: Bench) -> None:
     assert count(bench.stats, "report_after_end") == 1
 
 
-def test_partition_assigned_amid_a_commit_gets_no_lease_from_it(bench: Bench) -> None:
-    processor = bench.start()
-    processor._offsets = {PLACE: 1}
-    bench.journal.after_commit = lambda: processor.assigned([(t.VENUE_ORDER.name, 1)]) and None
-
-    processor.commit()
-
-    leases_s = {p: desk._lease_until_s for p, desk in processor._desks.items()}
-    assert leases_s == {0: bench.clock() + 2.0, 1: float("-inf")}
-
-
 def test_idle_gateway_commits_nothing(bench: Bench) -> None:
     processor = bench.start()
     bench.send(processor, [order(1)])
@@ -419,13 +409,88 @@ def test_idle_gateway_commits_nothing(bench: Bench) -> None:
     assert bench.log.commits == commits
 
 
-def test_revoked_partition_is_forgotten_and_restored(bench: Bench) -> None:
+def test_released_partition_is_committed_and_restored(bench: Bench) -> None:
     processor = bench.start()
     bench.send(processor, [order(1)])
-    processor.commit()
-    processor.revoked([PLACE])
-
-    assert processor.assigned([PLACE]) == {PLACE: 1}
+    processor.release([0], None)
     bench.venue.fill_all()
+
+    assert adopt(processor, 0) == {PLACE: 1}
     bench.idle(processor, 2)
     assert bench.log.sequences() == {"order-1": [1, 2]}
+
+
+def test_aborted_intent_is_not_sent_and_read_again(bench: Bench) -> None:
+    processor = bench.start()
+
+    def refuse() -> None:
+        bench.journal.before_commit = lambda: None
+        raise AbortedError("the member was not known")
+
+    bench.journal.before_commit = refuse
+    with pytest.raises(AbortedError):
+        bench.send(processor, [order(1)])
+    sent = bench.venue.calls["send"]
+    bench.starts = processor.rollback()
+    bench.send(processor, [order(1)])
+
+    assert sent == 0
+    assert bench.venue.created == {"order-1": 1}
+    assert bench.log.offsets == {PLACE: 1}
+
+
+def test_order_whose_outcome_was_not_committed_is_asked_for(bench: Bench) -> None:
+    processor = bench.start()
+    commits = iter([True, False])
+
+    def refuse_second() -> None:
+        if not next(commits, True):
+            raise AbortedError("the member was not known")
+
+    bench.journal.before_commit = refuse_second
+    with pytest.raises(AbortedError):
+        bench.send(processor, [order(1)])
+    bench.starts = processor.rollback()
+    bench.venue.log.clear()  # nothing is pushed either
+    bench.idle(processor, 3)
+
+    assert bench.starts == {PLACE: 1}
+    assert (bench.venue.calls["send"], bench.venue.calls["query"]) == (1, 1)
+    assert bench.log.sequences() == {"order-1": [1]}
+
+
+def test_partition_that_was_lost_again_is_not_adopted(bench: Bench) -> None:
+    processor = bench.start()
+
+    def refuse() -> None:
+        raise AbortedError("the member was not known")
+
+    bench.journal.before_commit = refuse
+
+    assert processor.adopt(1, processor.restore(1), None) is None
+    assert list(processor._desks) == [0]
+
+
+def test_release_that_does_not_count_takes_the_others_back(bench: Bench) -> None:
+    processor = bench.start()
+    adopt(processor, 1)
+    bench.send(processor, [order(1)])
+
+    def refuse() -> None:
+        raise AbortedError("the member was not known")
+
+    bench.journal.before_commit = refuse
+
+    assert processor.release([1], None) == {PLACE: 1}
+    assert list(processor._desks) == [0]
+
+
+def test_abandoned_partitions_are_dropped_without_a_commit(bench: Bench) -> None:
+    processor = bench.start()
+    bench.send(processor, [order(1)])
+    commits = bench.log.commits
+
+    processor.abandon()
+
+    assert bench.log.commits == commits
+    assert not processor.is_dirty
