@@ -96,8 +96,18 @@ class FaultInjector:
         return self._random.random() < chance
 
 
+class _Nothing(web.Response):
+    """A response that is never written: its connection is gone."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write no head."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Write no body."""
+
+
 def _broken(request: web.Request) -> web.Response:
-    """Break the connection; what is returned goes nowhere."""
+    """Break the connection."""
     if request.transport is not None:
         request.transport.abort()
-    return web.Response()
+    return _Nothing()
