@@ -20,7 +20,7 @@ from headrace.up.processes import free_port
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "test-key"
 SECRET = "a-secret-of-tests-only"  # noqa: S105  (of a server on the loopback, for a minute)
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0
 
 
 class ExchangeProcess:
@@ -73,6 +73,7 @@ class ExchangeProcess:
                 time.sleep(0.05)
             else:
                 return
+        self.kill()
         raise TimeoutError(f"the exchange did not answer:\n{self.log.read_text()}")
 
     def kill(self) -> None:

@@ -24,7 +24,7 @@ from tests.integration.exchange_process import ExchangeProcess
 from tests.integration.gateway_worker import ORDERS, REPORTS, SCHEMAS, topology
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 120.0
+WAIT_S = 240.0
 FAULTS = "drop_request=0.05,drop_reply=0.1,fail_after=0.05,delay=0.2,duplicate=0.3,reorder=0.3"
 
 
