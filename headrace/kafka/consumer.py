@@ -197,11 +197,21 @@ class Consumer(Reader):
 
         self._client.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
 
-    def start(self, starts: Offsets) -> None:
-        """Read these assigned partitions from these offsets, whatever was read of them before."""
+    def start(self, starts: Offsets) -> bool:
+        """Read these assigned partitions from these offsets, whatever was read of them before.
+
+        Returns False if the client is not ready to: it may still look for where they begin. Poll,
+        and call again.
+        """
         for (topic, partition), offset in starts.items():
-            self._client.seek(TopicPartition(topic, partition, offset))
+            try:
+                self._client.seek(TopicPartition(topic, partition, offset))
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001  (the client's name)
+                    return False
+                raise TransientError(f"topic {topic}, partition {partition}: {error}") from error
         self.resume(list(starts))
+        return True
 
     def is_member(self) -> bool:
         """Say whether the group knows this consumer."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ import structlog
 from headrace import limits
 from headrace.avro.wire import Decoder
 from headrace.batch import Part
-from headrace.errors import InvariantError, UsageError
+from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.kafka.consumer import Consumer, GroupMetadata, Offsets, Place, RawPart, Rebalance
 from headrace.runtime.chain import Dead
 from headrace.runtime.stats import Stats
@@ -56,6 +57,15 @@ class Worker(Protocol):
         """Let go of everything without a commit: others have it already."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From where a place is to be read, under which claim; `deadline_s` is monotonic."""
+
+    offset: int
+    claim: int
+    deadline_s: float
+
+
 class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
@@ -97,8 +107,9 @@ class Intake:
         self._stood_by = frozenset(stand_by)
         self._places: dict[Unit, set[Place]] = {}
         self._restores: dict[Unit, Future[Any]] = {}
+        self._known: dict[Place, Start] = {}
         self._claims: dict[Place, int] = {}
-        self._starts = 0
+        self._claims_made = 0
         self.read_to: Offsets = {}
         self._lag_noted_at_s = 0.0
         self._paused: set[Place] = set()
@@ -106,8 +117,8 @@ class Intake:
 
     @property
     def is_restoring(self) -> bool:
-        """Say whether there are partitions whose state is not there yet."""
-        return bool(self._restores)
+        """Say whether there are partitions that are not read yet, for want of their state."""
+        return bool(self._restores or self._known)
 
     def join(self, worker: Worker) -> None:
         """Join the consumer group."""
@@ -121,6 +132,7 @@ class Intake:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
         self._start_restored()
         self._rewind()
+        self._start_known()
         self._throttle()
         fetched = self._consumer.poll(self._records_max, self._poll_s)
         # When the log runs dry the next read says so at once: what was done can be committed.
@@ -207,6 +219,7 @@ class Intake:
             restore = self._restores.pop(unit, None)
             if restore is not None:
                 self._worker.discard(restore)
+        self._known = {p: start for p, start in self._known.items() if p not in gone}
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
         self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._paused -= gone
@@ -230,7 +243,7 @@ class Intake:
                     # Should it still be ours: the state has to be asked for anew.
                     self._restores[unit] = self._worker.restore(unit)
                 else:
-                    self._start(claims, starts)
+                    self._find_start(claims, starts)
         if self._stood_by and not self._restores:
             self._worker.follow()
 
@@ -238,25 +251,38 @@ class Intake:
         """Read again what an aborted commit took back."""
         while not self.rewinds.empty():
             places, starts = self.rewinds.get()
-            claims = self._new_claims(places & self._claims.keys())
+            mine = places & set().union(*self._places.values())
+            self._claims = {p: claim for p, claim in self._claims.items() if p not in mine}
+            claims = self._new_claims(mine)
             self._worker.claim(claims)
-            self._start(claims, starts)
+            self._find_start(claims, starts)
 
     def _new_claims(self, places: Collection[Place]) -> dict[Place, int]:
-        self._starts += 1
-        return dict.fromkeys(places, self._starts)
+        self._claims_made += 1
+        return dict.fromkeys(places, self._claims_made)
 
-    def _start(self, claims: Mapping[Place, int], starts: Offsets) -> None:
+    def _find_start(self, claims: Mapping[Place, int], starts: Offsets) -> None:
+        """Note from where these places are to be read."""
         unknown = [place for place in claims if place not in starts]
         known = (self._consumer.committed(unknown) if unknown else {}) | starts
-        chosen: Offsets = {}
-        for place in claims:
+        for place, claim in claims.items():
             low, high = self._consumer.bounds(*place)
-            chosen[place] = _in_log(place, known.get(place, low), low, high)
-        self._consumer.start(chosen)
-        self._paused -= chosen.keys()
-        self.read_to |= chosen
-        self._claims |= claims
+            start = _in_log(place, known.get(place, low), low, high)
+            self._known[place] = Start(start, claim, monotonic() + limits.REQUEST_TIMEOUT_S)
+
+    def _start_known(self) -> None:
+        """Begin to read at known places, as soon as the client lets us."""
+        for place, start in list(self._known.items()):
+            if self._consumer.start({place: start.offset}):
+                del self._known[place]
+                self._paused.discard(place)
+                self.read_to[place] = start.offset
+                self._claims[place] = start.claim
+            elif monotonic() > start.deadline_s:
+                raise TransientError(
+                    f"lane {self._lane}: {place} cannot be read from {start.offset} within "
+                    f"{limits.REQUEST_TIMEOUT_S} s of its start"
+                )
 
     def _throttle(self) -> None:
         """Stop reading inputs that are far ahead of the ones they are merged with."""

@@ -38,9 +38,7 @@ def wait_for_state(run: subprocess.Popen[str], home: Path, size_bytes: int) -> N
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(
-    "server", [pytest.param("kafka", marks=pytest.mark.slow), "postgres", "redis"]
-)
+@pytest.mark.parametrize("server", ["kafka", "postgres", "redis"])
 def test_a_killed_server_costs_no_record(
     server: str, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -83,7 +83,6 @@ def test_state_survives_a_stop_a_crash_and_the_loss_of_its_disk(
     assert last_trades(bootstrap) == expected_trades(3_000)
 
 
-@pytest.mark.slow
 def test_a_killed_broker_loses_and_doubles_nothing(
     own_servers: Servers, bootstrap: str, tmp_path: Path
 ) -> None:
