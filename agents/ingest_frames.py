@@ -116,7 +116,9 @@ def _new_passes(state: SourceState, frames: Frames, ledger: Ledger) -> Iterator[
         ledger.counts[outcome.SEQUENCES_MISSING] += missing
     state.last_sequence = int(before[-1])
     passes, shifts = frames.pass_indexes[fresh], frames.time_shifts_ns[fresh]
-    possible = (passes >= 0) & (passes <= PASSES_MAX) & (np.abs(shifts) <= TIME_SHIFT_NS_MAX)
+    # Both bounds: the absolute value of the least integer is itself.
+    possible = (passes >= 0) & (passes <= PASSES_MAX) & (shifts >= -TIME_SHIFT_NS_MAX)
+    possible &= shifts <= TIME_SHIFT_NS_MAX
     for position in fresh[~possible].tolist():
         detail = f"expected a pass from 0 to {PASSES_MAX} and a shift below {TIME_SHIFT_NS_MAX} ns"
         ledger.kill(position, outcome.MALFORMED, detail)

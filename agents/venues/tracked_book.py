@@ -16,8 +16,9 @@ from schemas.instruments import Instrument
 HELD_CHANGES_MAX = 1_024
 """Changes held for a snapshot: 20 s of the fastest stream, far longer than REST takes."""
 
-HELD_LEVELS_MAX = 65_536
-"""Levels in them, 1.5 MiB; beyond either limit the oldest go: the snapshot has to be newer."""
+HELD_LEVELS_MAX = 32_768
+"""Levels in them, 0.75 MiB: they may all stand in one page, and a page in one Kafka record (1 MB).
+Beyond either limit the oldest go: the snapshot has to be newer."""
 
 CHUNK_LEVELS = 256
 """Levels in a page, counted from the deep end: changes near the top rewrite the last pages only."""
@@ -196,7 +197,7 @@ class TrackedBook:
                 return
             self._forget_held(1)
             if verdict is Verdict.NEXT:
-                updates = np.frombuffer(held.levels, np.int64).reshape(ROWS, -1)
+                updates = np.frombuffer(held.levels, np.int64).reshape(ROWS, -1).copy()
                 bounds = (0, held.bids, updates.shape[1])
                 self.book.apply(updates, bounds, change.levels_max, tops, row)
                 self.last_id, self.fresh = change.last_id, False

@@ -78,7 +78,7 @@ def _fuzz(target: Target, inputs: int, seed: int, out: Path) -> None:
     corpus = _corpus(target, seed)
     flags = (
         f"-seed={seed}", "-len_control=0", f"-max_len={BATCH_BYTES_MAX}", "-verbosity=0",
-        f"-timeout={int(HANG_SECONDS) * 2}", "-rss_limit_mb=4096", f"-artifact_prefix={out}/",
+        f"-timeout={HANG_SECONDS}", "-rss_limit_mb=4096", f"-artifact_prefix={out}/",
         "-print_final_stats=1",
     )  # fmt: skip
     atheris.Setup([sys.argv[0], *flags, str(corpus)], run, custom_mutator=spoil)

@@ -1,6 +1,5 @@
 """What a fuzz target is, and the running of its batches: what they raise, take and hold."""
 
-import faulthandler
 import json
 import resource
 import time
@@ -21,12 +20,17 @@ BATCH_SECONDS_MAX = 2.0
 """CPU time of a batch: a worker's poll brings 8,192 records, and none may cost as much as a
 million of the others."""
 
-HANG_SECONDS = 60.0
-"""A batch still running after this is dumped, and the process with it."""
+HANG_SECONDS = 120
+"""A batch still running after this ends the process: the fuzzer keeps it, the campaign counts it."""
 
 BATCH_BYTES_MAX = 512 * 2**20
 """By how much a batch may raise the process's peak memory: the largest inputs here have a few MB,
 zstd's window has 128 MiB, and what is made of one input is bounded in `feeds/limits.py`."""
+
+WARM_INPUTS = 1_000
+"""Inputs at the beginning whose time and memory are not judged: compiled loops are made there."""
+
+RECORDS_SHOWN_MAX = 3
 
 FINDS_MAX = 40
 """Distinct finds of a target after which it gives up."""
@@ -46,7 +50,7 @@ class Target:
     seeds: Callable[[], Sequence[bytes]]
     mutator: Mutator
     per_mille: int
-    batch: int = 64
+    batch: int = 256
 
 
 @dataclass
@@ -93,6 +97,8 @@ class Runner:
     def run(self, records: Sequence[bytes]) -> None:
         """Run one batch; whatever it raises is a find, after which the state is a fresh one."""
         error = self._error_of(self._check, records)
+        if isinstance(error, TooSlowError | TooLargeError) and self.inputs < WARM_INPUTS:
+            error = None  # numba compiles, caches fill
         self.inputs += len(records)
         if error is not None:
             self._add(error, records)
@@ -104,7 +110,6 @@ class Runner:
         return len(self.finds) >= FINDS_MAX
 
     def _error_of(self, check: Check, records: Sequence[bytes]) -> BaseException | None:
-        faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
         started_s, peak = time.process_time(), peak_bytes()
         try:
             check(records)
@@ -112,8 +117,6 @@ class Runner:
             raise
         except BaseException as error:  # noqa: BLE001  (a panic of Rust is no Exception)
             return error
-        finally:
-            faulthandler.cancel_dump_traceback_later()
         seconds, grown = time.process_time() - started_s, peak_bytes() - peak
         if seconds > BATCH_SECONDS_MAX:
             return TooSlowError(f"{seconds:.1f} s for {len(records)} inputs")
@@ -128,9 +131,12 @@ class Runner:
             return
         small, needs_state = self._reduced(error, list(records))
         find = Find(
-            type(error).__name__, place, str(error)[:500], [repr(r[:400]) for r in small],
+            type(error).__name__,
+            place,
+            str(error)[:500],
+            [repr(record[:400]) for record in small[:RECORDS_SHOWN_MAX]],
             needs_state,
-        )  # fmt: skip
+        )
         self.finds[key] = find
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)

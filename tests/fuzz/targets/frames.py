@@ -25,6 +25,9 @@ SESSION_BATCHES = 200
 CHECKPOINT_BATCHES = 20
 """How often the state is written down and read again, as at a restart."""
 
+WIRE_BATCHES = 4
+"""How often what a batch became is written as Avro and read again."""
+
 PAGE_BYTES_MAX = 2**20
 """A page of state is one Kafka record: librdkafka takes no larger one."""
 
@@ -66,7 +69,7 @@ class Session:
             receive_times=sequences * 1_000,
             payloads=payloads,
         )
-        check_output(output, count)
+        check_output(output, count, on_wire=self._batches % WIRE_BATCHES == 0)
         self._check_sequences(output)
 
     def _restart(self) -> None:
@@ -135,7 +138,7 @@ def ingest(
     return ingest_frames(Batch.of(part), state)
 
 
-def check_output(output: Output, count: int) -> None:
+def check_output(output: Output, count: int, *, on_wire: bool) -> None:
     """Every frame has one outcome, every dead one its letter, every record is possible."""
     outcomes = {n: c for n, c in output.counts.items() if n.startswith("frame_")}
     dead = sum(c for n, c in outcomes.items() if n.startswith("frame_dead_"))
@@ -143,7 +146,8 @@ def check_output(output: Output, count: int) -> None:
     require(dead == len(output.dead), f"{dead} dead counted, {len(output.dead)} named")
     require(len({row.row for row in output.dead}) == dead, "a frame died twice")
     for topic, records in output.records.items():
-        _check_wire(records, _SCHEMAS[topic])
+        if on_wire:
+            _check_wire(records, _SCHEMAS[topic])
         require(len(output.causes[topic]) == records.num_rows, f"{topic}: causes")
     _check_amounts(output.records)
     book = output.records.get(BOOK.name)
@@ -216,7 +220,7 @@ def _envelopes(records: Sequence[bytes], state: ObjectState[SourceState]) -> Non
         shifts=shifts,
         passes=passes,
     )
-    check_output(output, len(records))
+    check_output(output, len(records), on_wire=len(state) > 0)
 
 
 def _open_envelopes() -> partial[None]:
@@ -241,7 +245,6 @@ TARGETS = [
         seeds=partial(frames, venue),
         mutator=Mutator(JSON_TOKEN, ODD_JSON, words(venue)),
         per_mille=90,
-        batch=96,
     )
     for venue in sorted(READERS)
 ] + [
@@ -252,6 +255,5 @@ TARGETS = [
         seeds=_envelope_seeds,
         mutator=Mutator(BYTE_TOKEN, ODD_BYTES, ODD_BYTES),
         per_mille=40,
-        batch=96,
     ),
 ]
