@@ -186,7 +186,9 @@ class SourceCodec:
 
     def load(self, key: str, pages: Mapping[int, bytes]) -> SourceState:  # noqa: ARG002 (as `new`)
         """Return the source that these pages were dumped from."""
-        parts = [pages[page] for page in sorted((page for page in pages if page <= 0), reverse=True)]
+        parts = [
+            pages[page] for page in sorted((page for page in pages if page <= 0), reverse=True)
+        ]
         state = SourceState.of_header(b"".join(parts))
         state.header_parts = len(parts)
         by_slot: dict[int, dict[int, bytes]] = {}

@@ -1,5 +1,7 @@
 """Every fuzz target by its name."""
 
-from tests.fuzz.targets import frames
+from tests.fuzz.targets import avro_records, frames, numbers, schema_texts
 
-TARGETS = {target.name: target for module in (frames,) for target in module.TARGETS}
+_MODULES = (frames, numbers, avro_records, schema_texts)
+
+TARGETS = {target.name: target for module in _MODULES for target in module.TARGETS}

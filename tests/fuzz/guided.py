@@ -69,7 +69,10 @@ def _fuzz(target: Target, inputs: int, seed: int, out: Path) -> None:
     def spoil(data: bytes, size_max: int, draw: int) -> bytes:
         records = unpack(data)
         spoiled = target.mutator.batch(
-            Random(draw), records, seeds, target.batch  # noqa: S311
+            Random(draw),
+            records,
+            seeds,
+            target.batch,  # noqa: S311
         )
         while len(packed := pack(spoiled)) > size_max and len(spoiled) > 1:
             spoiled = spoiled[: len(spoiled) // 2]

@@ -7,6 +7,7 @@ import pytest
 
 from agents.ingest_frames import MARKET_BY_SOURCE
 from agents.venues.binance import futures_name
+from agents.venues.decimals import GOOD, scaled
 from agents.venues.source_state import INSTRUMENTS_MAX
 from tests.replay.frame_batches import Frame, ingest, numbered, rows_of
 
@@ -135,3 +136,10 @@ def test_change_of_60000_levels_before_its_snapshot_is_no_page_too_large_for_kaf
 
     assert rows_of(output, "book")[0]["integrity"] == "AWAITING_SNAPSHOT"
     assert max(len(page or b"") for page in state.changes().values()) < KAFKA_RECORD_BYTES_MAX
+
+
+def test_number_with_digits_beyond_the_scale_that_its_exponent_brings_back_is_exact() -> None:
+    values, statuses = scaled([b"1.000000001001E+5"], np.array([8]))
+
+    assert statuses.tolist() == [GOOD]
+    assert values.tolist() == [10_000_000_010_010]
