@@ -26,6 +26,10 @@ from schemas.instruments import Instrument
 
 MARKET_BY_SOURCE = ObjectTable("ingest_frames.market_by_source.v1", codec=SourceCodec())
 
+SEARCHED_BYTES_MAX = 2**26
+"""Bytes of a broken frame times books it may be of, some 10 ms: beyond it every book is lost, for
+a search of each of thousands of names in a megabyte would hold the others up for seconds."""
+
 TIME_SHIFT_NS_MAX = 10**18
 """31 years: the shift of any repeated capture, and a time shifted by it still fits 64 bits."""
 
@@ -152,9 +156,8 @@ def _lose_what_it_names(payload: bytes, venue: str, reading: Reading) -> None:
     """Trust no book whose change a broken frame may have been, where the venue would not tell."""
     if venue not in UNTOLD_LOSSES or not payload.startswith(b"{"):
         return
-    instruments = reading.state.instruments
-    named = [
-        slot for slot in reading.state.depth_slots if instruments[slot].symbol.encode() in payload
-    ]
+    instruments, slots = reading.state.instruments, reading.state.depth_slots
+    searched = slots if len(slots) * len(payload) <= SEARCHED_BYTES_MAX else ()
+    named = [slot for slot in searched if instruments[slot].symbol.encode() in payload]
     for slot in named or [EVERY_BOOK]:
         reading.lose_book(slot)

@@ -143,3 +143,20 @@ def test_number_with_digits_beyond_the_scale_that_its_exponent_brings_back_is_ex
 
     assert statuses.tolist() == [GOOD]
     assert values.tolist() == [10_000_000_010_010]
+
+
+def test_broken_frame_of_a_megabyte_loses_every_book_of_hundreds_unsearched() -> None:
+    state = MARKET_BY_SOURCE.open()
+    snapshots = [
+        json.dumps(
+            {"type": "snapshot", "product_id": f"P{number}", "bids": [["1", "2"]], "asks": []}
+        )
+        for number in range(100)
+    ]
+    ingest(numbered(snapshots, venue="coinbase"), state)
+
+    ingest([Frame('{"P7"' + " " * 2**20, 101, venue="coinbase")], state)
+
+    source = state.read("test")
+    assert source is not None
+    assert {book.integrity.name for book in source.books.values()} == {"GAPPED"}
