@@ -10,17 +10,25 @@ from tests.fuzz.framing import RECORD_BYTES_MAX
 CHANGES_MAX = 4
 """Changes to one record: more leave nothing of what it was."""
 
-UNCHANGED = 0.15
+UNCHANGED = 0.3
 """Share of a batch's records left as they are: books need a good frame now and then."""
 
 LARGE = 0.002
 """Share of changes that make a record large: each costs as much as hundreds of small ones."""
 
+# What follows a delimiter, so that a search from anywhere finds a whole key or value.
 JSON_TOKEN = re.compile(
-    rb'-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|"(?:[^"\\]|\\.)*"|true|false|null|[\[{]'
+    rb"(?<=[,:\[{])(?:"
+    rb'-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|"(?:[^"\\]|\\.)*"|true|false|null'
+    rb"|\[[^\[\]{}]*\]|\{[^\[\]{}]*\})"
 )
 TEXT_TOKEN = re.compile(rb"[\w.]+|[^\w.]")
 BYTE_TOKEN = re.compile(rb"[\s\S]")
+
+_KEPT_KEYS = 0.9
+
+LARGE_BYTES = 6_000
+"""A record longer than this is seldom spoiled again: a batch would soon hold nothing else."""
 
 ODD_NUMBERS = (
     b"0", b"1", b"-1", b"2", b"-0", b"00", b"01", b"1.", b".5", b"1e", b"1.0", b"0.0", b"+1",
@@ -71,12 +79,14 @@ class Mutator:
         """Return about `count` records made of these and of seeds: spoiled, swapped, repeated."""
         pool = list(records) or [random.choice(seeds)]
         fresh = random.random() < 0.5
-        made = []
+        made: list[bytes] = []
         while len(made) < count:
             source = seeds if fresh and random.random() < 0.5 else pool
             at = int(random.random() * len(source))
             # Runs of neighbours, so that what belongs together often stays so.
             for record in source[at : at + 1 + int(random.random() * 16)]:
+                if len(record) > LARGE_BYTES and random.random() < 0.95:
+                    continue
                 if random.random() >= UNCHANGED:
                     made.append(self.spoiled(random, record, pool, seeds))
                 else:
@@ -89,15 +99,15 @@ class Mutator:
         """Return the record with 1 to `CHANGES_MAX` changes."""
         if random.random() < LARGE:
             return random.choice(_ENLARGEMENTS)(self, random, record)[:RECORD_BYTES_MAX]
-        for _ in range(1 + int(random.random() ** 2 * CHANGES_MAX)):
+        for _ in range(1 + int(random.random() ** 3 * CHANGES_MAX)):
             draw = random.random()
             if draw < 0.30:
                 record = self._replace(random, record, random.choice(self.odd))
             elif draw < 0.45:
                 record = self._replace(random, record, random.choice(self.words or self.odd))
-            elif draw < 0.60:
+            elif draw < 0.70:
                 record = _nudge(random, record)
-            elif draw < 0.75:
+            elif draw < 0.85:
                 other = random.choice(pool if random.random() < 0.5 else seeds)
                 record = self._replace(random, record, self._any_token(random, other))
             else:
@@ -116,7 +126,10 @@ class Mutator:
         found = self._find(random, record)
         if found is None:
             return record + value
-        return record[: found.start()] + value + record[found.end() :]
+        end = found.end()
+        if record[end : end + 1] == b":" and value[:1] != b'"' and random.random() < _KEPT_KEYS:
+            return record  # a key can only be a text
+        return record[: found.start()] + value + record[end:]
 
 
 def _nudge(random: Random, record: bytes) -> bytes:
