@@ -1,7 +1,7 @@
 """What ccxt.pro hands over as `plain` frames."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from typing import Any, TypeAlias
@@ -10,6 +10,7 @@ from feeds import limits
 from feeds.plain import book_frame, json_text, quote_frame, trade_frame
 
 _ID_DIGITS_MAX = 18
+_LEVEL_FIELDS_MIN = 2
 _MILLISECONDS_MAX = 8 * 10**12
 """The year 2223, as for every time of a record."""
 
@@ -40,7 +41,7 @@ async def trades_of(updates: AsyncIterator[Any]) -> Frames:
             symbol, price, size = (
                 trade.get("symbol"), _decimal(trade.get("price")), _decimal(trade.get("amount"))
             )  # fmt: skip
-            if isinstance(symbol, str) and price is not None and size is not None:
+            if _is_name(symbol) and price is not None and size is not None:
                 side = trade.get("side")
                 yield (
                     symbol,
@@ -48,7 +49,7 @@ async def trades_of(updates: AsyncIterator[Any]) -> Frames:
                         trade_frame,
                         price=price,
                         size=size,
-                        side=side if side in {"buy", "sell"} else None,
+                        side=side if side in ("buy", "sell") else None,
                         trade_id=_id(trade.get("id")),
                         event_time_ns=_nanoseconds(trade.get("timestamp")),
                     ),
@@ -61,7 +62,7 @@ async def quotes_of(updates: AsyncIterator[Any]) -> Frames:
         for symbol, ticker in tickers.items():
             keys = ("bid", "bidVolume", "ask", "askVolume")
             bid, bid_size, ask, ask_size = (_decimal(ticker.get(key) or None) for key in keys)
-            if bid and bid_size and ask and ask_size:
+            if _is_name(symbol) and bid and bid_size and ask and ask_size:
                 yield (
                     symbol,
                     partial(
@@ -84,7 +85,7 @@ async def books_of(updates: AsyncIterator[Any], *, is_quoting: bool) -> Frames:
     async for book in updates:
         symbol = book.get("symbol")
         bids, asks = (_levels(book.get(side)) for side in ("bids", "asks"))
-        if not isinstance(symbol, str) or bids is None or asks is None:
+        if not _is_name(symbol) or bids is None or asks is None:
             continue
         stamp = {
             "update_id": _id(book.get("nonce")),
@@ -98,11 +99,20 @@ async def books_of(updates: AsyncIterator[Any], *, is_quoting: bool) -> Frames:
             yield symbol, partial(book_frame, bids=bids, asks=asks, **stamp)
 
 
+def _is_name(symbol: object) -> bool:
+    """Tell whether this can be a symbol: half a character cannot be written as JSON or UTF-8."""
+    return isinstance(symbol, str) and symbol.isprintable()
+
+
 def _levels(side: Any) -> list[tuple[str, str]] | None:
     """Return prices and sizes of the best levels, None if one of them is none."""
     found = []
-    for level in (side or ())[: limits.BOOK_LEVELS]:
-        price, size = (_decimal(value) for value in (*level[:2], None, None)[:2])
+    if not isinstance(side, Sequence):
+        return None
+    for level in side[: limits.BOOK_LEVELS]:
+        if not isinstance(level, Sequence) or len(level) < _LEVEL_FIELDS_MIN:
+            return None
+        price, size = _decimal(level[0]), _decimal(level[1])
         if price is None or size is None:
             return None
         found.append((price, size))

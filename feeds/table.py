@@ -1,5 +1,6 @@
 """Ticks in CSV or Parquet files as a feed of `plain` frames."""
 
+import codecs
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -134,13 +135,29 @@ def _open_csv(
     )
 
 
+def _valid_text(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the same text, bytes that are no UTF-8 replaced; damage is raised behind it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for piece in pieces:
+        waits = bool(decoder.getstate()[0])
+        text = piece if piece.isascii() and not waits else decoder.decode(piece).encode()
+        if text:
+            yield text
+    if rest := decoder.decode(b"", final=True):
+        yield rest.encode()
+
+
 class _DecompressedFile(RawIOBase):
-    """A file's decompressed bytes; damage ends it early and is noted."""
+    """A file's decompressed text; damage ends it early and is noted.
+
+    Bytes that are no UTF-8 become a mark that no field may hold: Arrow's reader would lose count of
+    the rows they stand in.
+    """
 
     def __init__(self, file: Path, piece_bytes: int, tally: FeedTally) -> None:
         self._file = file
         self._tally = tally
-        self._pieces = read_pieces(file, piece_bytes)
+        self._pieces = _valid_text(read_pieces(file, piece_bytes))
         self._rest = b""
 
     def readable(self) -> bool:
