@@ -150,6 +150,9 @@ class SourceState:
         for name in header.names:
             state.add_instrument(name)
         count = len(header.names)
+        slots = {*header.depth_slots, *header.book_slots, *header.trade_ids}
+        if len(state.slots) < count or not slots <= set(range(count)):
+            raise ValueError(f"expected {count} names, each once, and slots below {count}")
         state.sequences[:count] = np.frombuffer(header.sequences, np.int64)
         state.receive_times[:count] = np.frombuffer(header.receive_times, np.int64)
         state.last_sequence = header.last_sequence

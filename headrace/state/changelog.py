@@ -9,7 +9,15 @@ from headrace import limits
 from headrace.errors import TransientError
 from headrace.kafka.consumer import Consumer
 from headrace.kafka.producer import Producer
-from headrace.state.store import CHECKPOINT_KEY, Changes, Checkpoint, Store, page_bytes, page_name
+from headrace.state.store import (
+    CHECKPOINT_KEY,
+    Changes,
+    Checkpoint,
+    Store,
+    checkpoint_of,
+    page_bytes,
+    page_name,
+)
 from headrace.state.tables import PageKey
 
 log = structlog.get_logger(__name__)
@@ -91,7 +99,7 @@ class Changelog:
                 following = part.offsets[-1] + 1
                 for name, value in zip(part.keys, part.values, strict=True):
                     if name == CHECKPOINT_KEY and value is not None:
-                        latest = msgspec.json.decode(value, type=Checkpoint)
+                        latest = checkpoint_of(value)
                         for table, page, data in open_pages:
                             finished.setdefault(table, {})[page] = data
                         open_pages.clear()

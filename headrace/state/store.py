@@ -3,11 +3,13 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import structlog
 from rocksdict import Options, Rdict, WriteBatch
 
+from headrace.errors import InvariantError
 from headrace.state.tables import PageKey
 
 log = structlog.get_logger(__name__)
@@ -19,6 +21,9 @@ Changes = Mapping[str, Mapping[PageKey, bytes | None]]
 """Changed pages by table; None deletes a page."""
 
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Checkpoint(msgspec.Struct, frozen=True):
     """Where the input stood when the state was as it is.
 
@@ -26,10 +31,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
     steps' counters; the changelog up to `changelog_end` is in the state for certain.
     """
 
-    number: int = 0
-    offsets: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    changelog_end: int = 0
+    number: Count = 0
+    offsets: dict[str, Count] = {}
+    counts: dict[str, Count] = {}
+    changelog_end: Count = 0
 
 
 class Store:
@@ -59,7 +64,7 @@ class Store:
         checkpoint = None
         for name, value in self._db.items():
             if name == CHECKPOINT_KEY:
-                checkpoint = msgspec.json.decode(value, type=Checkpoint)
+                checkpoint = checkpoint_of(value)
             else:
                 table, key, page = page_name(name)
                 pages.setdefault(table, {})[key, page] = value
@@ -80,10 +85,33 @@ def page_bytes(table: str, key: str, page: int) -> bytes:
 
 
 def page_name(name: bytes) -> tuple[str, str, int]:
-    """Return table, key and page number of a page's name."""
-    table, rest = name.decode().split(SEPARATOR, 1)
-    key, page = rest.rsplit(SEPARATOR, 1)
-    return table, key, int(page)
+    """Return table, key and page number of a page's name.
+
+    Raises:  InvariantError if it is none: what is read was not written by us, or is damaged.
+    """
+    try:
+        table, rest = name.decode().split(SEPARATOR, 1)
+        key, page = rest.rsplit(SEPARATOR, 1)
+        return table, key, int(page)
+    except ValueError as error:
+        raise InvariantError(
+            f"state: expected a page's name TABLE, KEY, NUMBER, found {name[:100]!r}; "
+            "remove the state's folder, or make the changelog's topic anew"
+        ) from error
+
+
+def checkpoint_of(value: bytes) -> Checkpoint:
+    """Return the checkpoint in these bytes.
+
+    Raises:  InvariantError if it is none: no offset is guessed.
+    """
+    try:
+        return msgspec.json.decode(value, type=Checkpoint)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvariantError(
+            f"state: expected a checkpoint, found {value[:100]!r}: {error}; "
+            "remove the state's folder, or make the changelog's topic anew"
+        ) from error
 
 
 def _open(path: Path) -> Rdict:
