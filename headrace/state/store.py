@@ -1,9 +1,9 @@
 """State on disk: one RocksDB a task, written a whole checkpoint at a time."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
@@ -14,27 +14,37 @@ from headrace.state.tables import PageKey
 
 log = structlog.get_logger(__name__)
 
+Result = TypeVar("Result")
+
 CHECKPOINT_KEY = b"\x00checkpoint"
 SEPARATOR = "\x00"
 
 Changes = Mapping[str, Mapping[PageKey, bytes | None]]
 """Changed pages by table; None deletes a page."""
 
-
 Count = Annotated[int, msgspec.Meta(ge=0)]
+"""A negative offset would mean a log's begin or end to Kafka's client."""
+
+Pages = dict[str, dict[PageKey, bytes]]
+"""All pages by table."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """Where the input stood when the state was as it is.
 
     `number` counts checkpoints; `offsets` are the next offsets wanted, by topic; `counts` are the
-    steps' counters; the changelog up to `changelog_end` is in the state for certain.
+    steps' counters; the changelog up to `changelog_end` is in the state for certain. `owner` is the
+    worker's lane that wrote it, `is_released` says that it let go of the task thereafter; `layout`
+    tells how the tables are written.
     """
 
     number: Count = 0
     offsets: dict[str, Count] = {}
     counts: dict[str, Count] = {}
     changelog_end: Count = 0
+    owner: str = ""
+    is_released: bool = False
+    layout: str = ""
 
 
 class Store:
@@ -43,7 +53,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._db = _open(path)
+        self._db = _healed(path, lambda: _open(path))
 
     def write(self, changes: Changes, checkpoint: Checkpoint) -> None:
         """Write changed pages and their checkpoint, all or nothing."""
@@ -58,17 +68,43 @@ class Store:
         batch.put(CHECKPOINT_KEY, msgspec.json.encode(checkpoint))
         self._db.write(batch)
 
-    def read(self) -> tuple[dict[str, dict[PageKey, bytes]], Checkpoint | None]:
-        """Return all pages by table, and the checkpoint; None if there is none yet."""
-        pages: dict[str, dict[PageKey, bytes]] = {}
-        checkpoint = None
-        for name, value in self._db.items():
-            if name == CHECKPOINT_KEY:
-                checkpoint = checkpoint_of(value)
-            else:
-                table, key, page = page_name(name)
-                pages.setdefault(table, {})[key, page] = value
-        return pages, checkpoint
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint the state belongs to; None if there is no state yet.
+
+        Raises:  InvariantError if what is there is none.
+        """
+        value = self._db.get(CHECKPOINT_KEY)
+        try:
+            return None if value is None else checkpoint_of(value)
+        except ValueError as error:
+            raise self._foreign(error) from error
+
+    def pages(self) -> Pages:
+        """Return all pages by table.
+
+        Raises:  InvariantError if something else is among them.
+        """
+        found: Pages = {}
+        try:
+            for name, value in self._db.items():
+                if name != CHECKPOINT_KEY:
+                    table, key, page = page_name(name)
+                    found.setdefault(table, {})[key, page] = value
+        except ValueError as error:
+            raise self._foreign(error) from error
+        return found
+
+    def _foreign(self, error: ValueError) -> InvariantError:
+        return InvariantError(
+            f"state {self._path}: {error}; remove the folder: it is filled from the changelog"
+        )
+
+    def clear(self) -> None:
+        """Forget everything: what is here belongs to another log, or cannot be read."""
+        self._db.close()
+        shutil.rmtree(self._path)
+        self._path.mkdir(parents=True)
+        self._db = _open(self._path)
 
     def size_bytes(self) -> int:
         """Return how much disk the state takes."""
@@ -87,31 +123,47 @@ def page_bytes(table: str, key: str, page: int) -> bytes:
 def page_name(name: bytes) -> tuple[str, str, int]:
     """Return table, key and page number of a page's name.
 
-    Raises:  InvariantError if it is none: what is read was not written by us, or is damaged.
+    Raises:  ValueError if it is none.
     """
     try:
         table, rest = name.decode().split(SEPARATOR, 1)
         key, page = rest.rsplit(SEPARATOR, 1)
         return table, key, int(page)
     except ValueError as error:
-        raise InvariantError(
-            f"state: expected a page's name TABLE, KEY, NUMBER, found {name[:100]!r}; "
-            "remove the state's folder, or make the changelog's topic anew"
-        ) from error
+        raise ValueError(f"expected TABLE, KEY, NUMBER, found {name[:100]!r}") from error
 
 
 def checkpoint_of(value: bytes) -> Checkpoint:
     """Return the checkpoint in these bytes.
 
-    Raises:  InvariantError if it is none: no offset is guessed.
+    Raises:  ValueError if it is none: no offset is guessed.
     """
     try:
         return msgspec.json.decode(value, type=Checkpoint)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvariantError(
-            f"state: expected a checkpoint, found {value[:100]!r}: {error}; "
-            "remove the state's folder, or make the changelog's topic anew"
-        ) from error
+        raise ValueError(f"expected a checkpoint, found {value[:100]!r}: {error}") from error
+
+
+def is_corrupt(error: Exception) -> bool:
+    """Say whether RocksDB means that its files are damaged."""
+    return "corrupt" in str(error).lower()
+
+
+def _healed(path: Path, act: Callable[[], Result]) -> Result:
+    """Act on a store; a damaged one is put aside, to be filled from the changelog, and acted on."""
+    try:
+        return act()
+    except Exception as error:  # rocksdict raises nothing narrower (tidy: an allowed place)
+        if not is_corrupt(error):
+            raise
+        aside = path.with_name(f"{path.name}.corrupt")
+        log.error(  # noqa: TRY400  (healed: the cause says enough)
+            "state_corrupt", path=str(path), moved_to=str(aside), error=str(error)
+        )
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        path.mkdir()
+        return act()
 
 
 def _open(path: Path) -> Rdict:
@@ -124,15 +176,5 @@ def _open(path: Path) -> Rdict:
     options.set_max_total_wal_size(32 * 2**20)
     options.set_keep_log_file_num(1)
     options.increase_parallelism(1)
-    try:
-        return Rdict(str(path), options)
-    except Exception as error:  # rocksdict raises nothing narrower (tidy: an allowed place)
-        if "Corruption" not in str(error) and "corrupt" not in str(error):
-            raise
-        aside = path.with_name(f"{path.name}.corrupt")
-        log.error(  # noqa: TRY400  (healed: the cause says enough)
-            "state_corrupt", path=str(path), moved_to=str(aside), error=str(error)
-        )
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-        return Rdict(str(path), options)
+    options.set_paranoid_checks(True)
+    return Rdict(str(path), options)
