@@ -65,7 +65,7 @@ class ChangelogTail:
             except (ValueError, msgspec.MsgspecError) as error:
                 raise RecordError(
                     f"changelog {part.topic}, partition {part.partition}, offset {offset}: "
-                    f"expected a page or a checkpoint, found key {(name or b"")[:100]!r}: {error}"
+                    f"expected a page or a checkpoint, found key {(name or b'')[:100]!r}: {error}"
                 ) from error
 
     def _take(self, name: bytes | None, value: bytes | None, offset: int) -> None:
