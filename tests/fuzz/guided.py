@@ -3,14 +3,11 @@
 One target a process: `python -m tests.fuzz.guided TARGET --inputs N --seed S --out FOLDER`.
 """
 
-import argparse
 import importlib
-import json
 import os
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
@@ -30,7 +27,8 @@ with atheris.instrument_imports(
     TARGETS = importlib.import_module("tests.fuzz.catalog").TARGETS
 
 from tests.fuzz.framing import pack, unpack  # noqa: E402
-from tests.fuzz.target import HANG_SECONDS, Runner, Target, peak_bytes  # noqa: E402
+from tests.fuzz.reporting import arguments, write_report  # noqa: E402
+from tests.fuzz.target import HANG_SECONDS, Runner, Target  # noqa: E402
 
 CORPUS_BATCHES = 32
 """Batches of seeds to begin with."""
@@ -40,19 +38,11 @@ BATCH_BYTES_MAX = 8 * 2**20
 
 def main() -> None:
     """Fuzz one target; writes `TARGET.json` with what came of it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", choices=sorted(TARGETS))
-    parser.add_argument("--inputs", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path(".fuzz"))
-    chosen = parser.parse_args()
-    sys.stdout.write(f"target {chosen.target}, seed {chosen.seed}, inputs {chosen.inputs:,}\n")
-    sys.stdout.flush()
+    chosen = arguments(__doc__)
     _fuzz(TARGETS[chosen.target], chosen.inputs, chosen.seed, chosen.out)
 
 
 def _fuzz(target: Target, inputs: int, seed: int, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     seeds = target.seeds()
     runner = Runner(target, folder=out / "finds")
     runner.run(list(seeds)[: target.batch])  # compiles what is compiled, before the clock runs
@@ -63,7 +53,7 @@ def _fuzz(target: Target, inputs: int, seed: int, out: Path) -> None:
         if records:
             runner.run(records)
         if runner.inputs >= inputs or runner.is_finished:
-            _report(runner, seed, time.monotonic() - started_s, out)
+            write_report(runner, "guided", seed, time.monotonic() - started_s, out)
             os._exit(0)  # libFuzzer has no other way to end well
 
     def spoil(data: bytes, size_max: int, draw: int) -> bytes:
@@ -98,19 +88,6 @@ def _corpus(target: Target, seed: int) -> Path:
         batch = (seeds[at:] + seeds)[: target.batch]
         (folder / f"{index:03}").write_bytes(pack(batch)[:BATCH_BYTES_MAX])
     return folder
-
-
-def _report(runner: Runner, seed: int, seconds: float, out: Path) -> None:
-    report = {
-        "target": runner.target.name,
-        "an_input": runner.target.an_input,
-        "inputs": runner.inputs,
-        "seconds": round(seconds, 1),
-        "seed": seed,
-        "peak_mib": peak_bytes() // 2**20,
-        "finds": [asdict(find) for find in runner.finds.values()],
-    }
-    (out / f"{runner.target.name}.json").write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

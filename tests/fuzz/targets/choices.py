@@ -208,18 +208,18 @@ _MAPPINGS = (
 )  # fmt: skip
 TARGETS = [
     Target("feed_texts", "a text", _open_feed_texts, lambda: _FEEDS,
-           Mutator(TEXT_TOKEN, (*ODD_NUMBERS, *_FEED_WORDS), _FEED_WORDS), 10, 64),
+           Mutator(TEXT_TOKEN, (*ODD_NUMBERS, *_FEED_WORDS), _FEED_WORDS), 5, 64),
     Target("speed_texts", "a text", lambda: _speeds,
            lambda: (b"max", b"1", b"0.5", b"1e3", b" MAX ", b"10_0", b"nan", b"-inf"),
-           Mutator(TEXT_TOKEN, ODD_NUMBERS, (b"e", b".", b"-", b"_", b"max", b"inf")), 20, 512),
+           Mutator(TEXT_TOKEN, ODD_NUMBERS, (b"e", b".", b"-", b"_", b"max", b"inf")), 24, 1_024),
     Target("table_mappings", "a file", _open_mappings, lambda: _MAPPINGS,
            Mutator(TEXT_TOKEN, (*ODD_JSON, b"\n", b"="), (b"[", b"]", b"ts", b"price", b"\n")), 5),
     Target("settings", "a variable", _open_settings, _setting_seeds,
            Mutator(TEXT_TOKEN, (*ODD_NUMBERS, b"~", b"\xff", b"[", b"://"),
-                   (b"=", b":", b",", b"/", b"@", b"~root", b"http://", b"postgresql://")), 3, 64),
+                   (b"=", b":", b",", b"/", b"@", b"~root", b"http://", b"postgresql://")), 1, 64),
     Target("model_contracts", "a file", _open_contracts,
            lambda: ((ROOT / "models" / "direction" / "contract.json").read_bytes(),) * 2,
-           Mutator(JSON_TOKEN, ODD_JSON, (b'"double"', b'"nan"', b'"inputs"', b'"long"')), 5, 64),
+           Mutator(JSON_TOKEN, ODD_JSON, (b'"double"', b'"nan"', b'"inputs"', b'"long"')), 3, 64),
     Target("live_updates", "an update", LiveUpdates, _live_seeds,
-           Mutator(JSON_TOKEN, ODD_JSON, (b'"symbol"', b'"bids"', b'"sell"', b"NaN")), 10),
+           Mutator(JSON_TOKEN, ODD_JSON, (b'"symbol"', b'"bids"', b'"sell"', b"NaN")), 8),
 ]  # fmt: skip

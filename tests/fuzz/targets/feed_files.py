@@ -213,9 +213,11 @@ _TEXT = Mutator(
     (b"ts_utc_us", b"ts_ns", b"symbol", b"price", b"size", b"side", b"bid", b"ask", b"\n", b" "),
 )
 TARGETS = [
-    Target("capture_lines", "a line", lambda: _lines, _line_seeds, _TEXT, per_mille=80, batch=512),
-    Target("packed_streams", "a file", _in_file("", _packed), _packed_seeds, _BYTES, 4, 32),
-    Target("capture_files", "a file", _in_file("", _capture), _capture_seeds, _TEXT, 2, 16),
-    Target("csv_tables", "a file", _in_file(".csv", _table), _csv_seeds, _TEXT, 2, 16),
-    Target("parquet_tables", "a file", _in_file(".parquet", _table), _parquet_seeds, _BYTES, 2, 16),
+    Target(
+        "capture_lines", "a line", lambda: _lines, _line_seeds, _TEXT, per_mille=200, batch=1_024
+    ),
+    Target("packed_streams", "a file", _in_file("", _packed), _packed_seeds, _BYTES, 1, 32),
+    Target("capture_files", "a file", _in_file("", _capture), _capture_seeds, _TEXT, 1, 16),
+    Target("csv_tables", "a file", _in_file(".csv", _table), _csv_seeds, _TEXT, 1, 16),
+    Target("parquet_tables", "a file", _in_file(".parquet", _table), _parquet_seeds, _BYTES, 1, 16),
 ]

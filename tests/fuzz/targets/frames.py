@@ -244,7 +244,8 @@ TARGETS = [
         open=partial(Session, venue),
         seeds=partial(frames, venue),
         mutator=Mutator(JSON_TOKEN, ODD_JSON, words(venue)),
-        per_mille=90,
+        per_mille=40,
+        batch=1_024,
     )
     for venue in sorted(READERS)
 ] + [
@@ -254,6 +255,7 @@ TARGETS = [
         open=_open_envelopes,
         seeds=_envelope_seeds,
         mutator=Mutator(BYTE_TOKEN, ODD_BYTES, ODD_BYTES),
-        per_mille=40,
+        per_mille=20,
+        batch=1_024,
     ),
 ]

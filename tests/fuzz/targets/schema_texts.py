@@ -127,7 +127,7 @@ TARGETS = [
         open=lambda: _load,
         seeds=_texts,
         mutator=_MUTATOR,
-        per_mille=5,
+        per_mille=3,
         batch=64,
     ),
     Target(
@@ -136,7 +136,7 @@ TARGETS = [
         open=Answers,
         seeds=_answers,
         mutator=_MUTATOR,
-        per_mille=3,
+        per_mille=1,
         batch=64,
     ),
 ]
