@@ -87,16 +87,27 @@ async def books_of(updates: AsyncIterator[Any], *, is_quoting: bool) -> Frames:
         bids, asks = (_levels(book.get(side)) for side in ("bids", "asks"))
         if not _is_name(symbol) or bids is None or asks is None:
             continue
-        stamp = {
-            "update_id": _id(book.get("nonce")),
-            "event_time_ns": _nanoseconds(book.get("timestamp")),
-        }
+        update_id, time_ns = _id(book.get("nonce")), _nanoseconds(book.get("timestamp"))
         if is_quoting and bids and asks and quoted.get(symbol) != (bids[0], asks[0]):
             quoted[symbol] = (bids[0], asks[0])
-            yield symbol, partial(quote_frame, bid=bids[0], ask=asks[0], **stamp)
+            yield (
+                symbol,
+                partial(
+                    quote_frame,
+                    bid=bids[0],
+                    ask=asks[0],
+                    update_id=update_id,
+                    event_time_ns=time_ns,
+                ),
+            )
         if time.monotonic_ns() >= due_ns.get(symbol, 0):
             due_ns[symbol] = time.monotonic_ns() + limits.BOOK_INTERVAL_NS
-            yield symbol, partial(book_frame, bids=bids, asks=asks, **stamp)
+            yield (
+                symbol,
+                partial(
+                    book_frame, bids=bids, asks=asks, update_id=update_id, event_time_ns=time_ns
+                ),
+            )
 
 
 def _is_name(symbol: object) -> bool:

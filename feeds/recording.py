@@ -102,8 +102,8 @@ class RecordedFeed:
         shift_ns = pass_index * extent.span_ns if pass_index else 0
         if shift_ns + (extent.last_ns or 0) > _TIME_NS_MAX:
             raise FeedError(
-                f"feed {self.identity}: expected a recording that can be shifted {pass_index} times "
-                f"and stay before the year 2255, found one that covers {extent.span_ns} ns; a line "
+                f"feed {self.identity}: expected a recording that stays before the year 2255 when "
+                f"shifted {pass_index} times, found one that covers {extent.span_ns} ns; a line "
                 "with a damaged time will do that: repeat it less often, or take the line out"
             )
         for frames in merge(streams):

@@ -28,8 +28,8 @@ def parse_speed(text: str) -> float | None:
         speed = 0.0
     if not SPEED_MIN <= speed <= SPEED_MAX:
         raise FeedError(
-            f"speed {text[:40]!r}: expected max or a number above 0, from {SPEED_MIN:g} to {SPEED_MAX:g} "
-            "(1 is real time); try --speed 1"
+            f"speed {text[:40]!r}: expected max or a number above 0, from {SPEED_MIN:g} to "
+            f"{SPEED_MAX:g} (1 is real time); try --speed 1"
         )
     return speed
 
@@ -44,8 +44,9 @@ def paced(
     """Yield the same frames when their receive time is due, `speed` times as fast as received.
 
     The first frame is due at once; a block that comes late is not waited for, and what follows
-    keeps to the same schedule; no wait is longer than `limits.PACE_WAIT_S_MAX`. Blocks are split so that none covers more than
-    `limits.PACE_SLICE_NS` of the reader's time; times that run backwards are due at once.
+    keeps to the same schedule; no wait is longer than `limits.PACE_WAIT_S_MAX`. Blocks are split
+    so that none covers more than `limits.PACE_SLICE_NS` of the reader's time; times that run
+    backwards are due at once.
     `speed` None yields the blocks as they are.
     """
     if speed is None:

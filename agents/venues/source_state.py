@@ -89,7 +89,7 @@ class SourceState:
         return slot
 
     def subscribe(self, symbol: str, depth: int) -> None:
-        """Remember how deep a book was subscribed to; an answer for no possible name is passed over.
+        """Remember how deep a book was subscribed to, if its name can be one and there is room.
 
         What is not remembered is taken for the deepest book there is.
         """

@@ -53,7 +53,7 @@ class HttpRegistry:
                 f"subject {subject}: the registry at {self._url} refused schema {schema.name}: "
                 f"{answer.text[:ANSWER_CHARACTERS_MAX]}"
             )
-        schema_id = self._said(answer, "id", int)
+        schema_id: int = self._said(answer, "id", int)
         if not 0 <= schema_id <= SCHEMA_ID_MAX:
             raise self._nonsense(answer, f"an id up to {SCHEMA_ID_MAX}")
         self._schemas[schema_id] = schema

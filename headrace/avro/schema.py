@@ -81,9 +81,9 @@ def parse_schema(text: str, where: str) -> AvroSchema:
     try:
         document = json.loads(text)
         if not isinstance(document, dict) or document.get("type") != "record":
-            raise TypeError(f"{str(document)[:80]}")  # noqa: TRY301  (told as the others are)
+            raise TypeError(f"{str(document)[:80]}")
         if _OWN_MARK in document:
-            raise KeyError(_OWN_MARK)  # noqa: TRY301
+            raise KeyError(_OWN_MARK)
         fastavro.parse_schema(document)
         schema = AvroSchema(document["name"], json.dumps(document, separators=(",", ":")))
         _require_names(schema)

@@ -32,16 +32,20 @@ def _past(avro: Any, body: bytes, at: int) -> int:
         branch, at = _index(body, at, len(avro), "a union's branch")
         return at if avro[branch] == "null" else _past(avro[branch], body, at)
     if isinstance(avro, dict):
-        if avro["type"] == "enum":
-            return _index(body, at, len(avro["symbols"]), "an enum's symbol")[1]
         if avro["type"] == "array":
             return _past_array(avro["items"], body, at)
+        if avro["type"] == "enum":
+            return _index(body, at, len(avro["symbols"]), "an enum's symbol")[1]
         return _past(avro["type"], body, at)
+    return _past_plain(avro, body, at)
+
+
+def _past_plain(avro: str, body: bytes, at: int) -> int:
     if avro == "string":
         length, at = _number(body, at, _BITS["long"])
         return _within(body, at, length)
     if avro == "boolean":
-        if body[at : at + 1] not in (b"\x00", b"\x01"):
+        if body[at : at + 1] not in {b"\x00", b"\x01"}:
             raise DecodeError(f"byte {at}: expected a boolean, found {_shown(body, at)}")
         return at + 1
     if avro in _FIXED_BYTES:

@@ -176,7 +176,7 @@ def _is_widest(column: pa.Array) -> bool:
     if not pa.types.is_int64(values.type) or not len(values):
         return False
     span = pc.min_max(values).as_py()
-    return span["min"] is not None and not (-_WIDEST <= span["min"] and span["max"] < _WIDEST)
+    return span["min"] is not None and (span["min"] < -_WIDEST or span["max"] >= _WIDEST)
 
 
 def _is_utf8(records: pa.RecordBatch) -> bool:

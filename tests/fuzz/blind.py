@@ -1,6 +1,6 @@
 """Fuzzing without coverage: seeds spoiled at random, several times as many inputs a second.
 
-`python -m tests.fuzz.blind TARGET --inputs N --seed S --out FOLDER`; the same seed, the same inputs.
+`python -m tests.fuzz.blind TARGET --inputs N --seed S --out FOLDER`: a seed gives the same inputs.
 """
 
 import faulthandler

@@ -1,6 +1,7 @@
 """Every target in a process of its own, one after the other: `make fuzz`.
 
-Writes a JSON file a target as it goes, and at the end the table into docs/fuzzing.md.
+Writes a JSON file a target as it goes, and at the end the table into docs/fuzzing.md. A campaign
+that was broken off goes on with the targets that are not in its folder yet.
 """
 
 import argparse
@@ -55,7 +56,9 @@ def _run(name: str, inputs: int, seed: int, engine: str, out: Path) -> None:
         sys.executable, "-m", f"tests.fuzz.{engine}", name,
         "--inputs", str(inputs), "--seed", str(seed), "--out", str(out),
     ]  # fmt: skip
-    log = out / f"{name}-{engine}-{seed}.log"
+    log, report = (out / f"{name}-{engine}-{seed}.{kind}" for kind in ("log", "json"))
+    if report.exists():
+        return  # of a campaign that was broken off
     started_s = time.monotonic()
     with log.open("wb") as file:
         try:
@@ -65,9 +68,19 @@ def _run(name: str, inputs: int, seed: int, engine: str, out: Path) -> None:
             ).returncode  # fmt: skip
         except subprocess.TimeoutExpired:
             code = -1
-    report = out / f"{name}-{engine}-{seed}.json"
     if code != 0 or not report.exists():
-        _write_death(report, name, code, time.monotonic() - started_s, seed, engine, log)
+        death = {
+            "target": name,
+            "engine": engine,
+            "an_input": TARGETS[name].an_input,
+            "inputs": 0,  # nobody knows how many it got through
+            "seconds": round(time.monotonic() - started_s, 1),
+            "cpu_seconds": 0,
+            "seed": seed,
+            "peak_mib": 0,
+            "finds": [{"kind": f"exit code {code}", "text": log.read_text()[-2_000:]}],
+        }
+        report.write_text(json.dumps(death, indent=1))
     said = json.loads(report.read_text())
     sys.stdout.write(
         f"{name:20} {said['inputs']:>10,} inputs {said['seconds']:>8} s "
@@ -80,22 +93,6 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_BYTES_MAX, ADDRESS_BYTES_MAX))
 
 
-def _write_death(
-    report: Path, name: str, code: int, seconds: float, seed: int, engine: str, log: Path
-) -> None:
-    """A process that ended otherwise than well is a find: of no input counted."""
-    find = {
-        "kind": f"exit code {code}", "place": str(log), "text": log.read_text()[-2_000:],
-        "records": [], "needs_state": True,
-    }  # fmt: skip
-    dead = {
-        "target": name, "engine": engine, "an_input": TARGETS[name].an_input, "inputs": 0,
-        "seconds": round(seconds, 1), "cpu_seconds": 0, "seed": seed, "peak_mib": 0,
-        "finds": [find],
-    }  # fmt: skip
-    report.write_text(json.dumps(dead, indent=1))
-
-
 def _reports(out: Path) -> Iterator[dict[str, Any]]:
     order = {name: place for place, name in enumerate(TARGETS)}
     found = [json.loads(path.read_text()) for path in out.glob("*.json")]
@@ -105,11 +102,13 @@ def _reports(out: Path) -> Iterator[dict[str, Any]]:
 def _table(reports: list[dict[str, Any]]) -> str:
     total, cpu_s = (sum(r[name] for r in reports) for name in ("inputs", "cpu_seconds"))
     lines = [
-        f"{datetime.now(UTC):%d %B %Y}, {platform.system()} on {platform.machine()}, Python "
-        f"{platform.python_version()}: **{total:,} inputs**, "
-        f"{sum(len(r['finds']) for r in reports)} finds, {cpu_s:,.0f} s of CPU.",
+        (
+            f"{datetime.now(UTC):%d %B %Y}, {platform.system()} on {platform.machine()}, Python "
+            f"{platform.python_version()}: **{total:,} inputs**, "
+            f"{sum(len(r['finds']) for r in reports)} finds, {cpu_s:,.0f} s of CPU."
+        ),
         "",
-        "| target | an input is | engine | seed | inputs | CPU s | inputs/CPU s | s | MiB | finds |",
+        "| target | an input | engine | seed | inputs | CPU s | inputs/CPU s | s | MiB | finds |",
         "|---|---|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for r in reports:

@@ -58,12 +58,8 @@ def _fuzz(target: Target, inputs: int, seed: int, out: Path) -> None:
 
     def spoil(data: bytes, size_max: int, draw: int) -> bytes:
         records = unpack(data)
-        spoiled = target.mutator.batch(
-            Random(draw),
-            records,
-            seeds,
-            target.batch,  # noqa: S311
-        )
+        random = Random(draw)  # noqa: S311  (reproducible, not secret)
+        spoiled = target.mutator.batch(random, records, seeds, target.batch)
         while len(packed := pack(spoiled)) > size_max and len(spoiled) > 1:
             spoiled = spoiled[: len(spoiled) // 2]
         return packed[:size_max]

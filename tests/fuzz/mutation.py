@@ -54,7 +54,8 @@ ODD_VALUES = (
     b'[["1","2",{}]]', b'[["3","1"],["2","1"],["1","1"]]', b'{"a":1}', b"[", b"]", b"{", b"}",
 )  # fmt: skip
 ODD_JSON = ODD_NUMBERS + ODD_STRINGS + ODD_VALUES
-ODD_BYTES = tuple(bytes([value]) for value in (0, 1, 2, 3, 4, 127, 128, 129, 254, 255)) + (
+ODD_BYTES = (
+    *(bytes([value]) for value in (0, 1, 2, 3, 4, 127, 128, 129, 254, 255)),
     b"\xff" * 9 + b"\x01", b"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x80" * 9 + b"\x01",
     b"\xff" * 10, b"\xff" * 11 + b"\x01", b"\x80\x80\x00", b"\xfe\xff\xff\xff\x0f",
     b"\x80\x80\x80\x80\x10", b"\xff\xff\xff\xff\x0f", b"\xfe\xff\xff\xff\x1f",

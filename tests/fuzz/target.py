@@ -21,7 +21,7 @@ BATCH_SECONDS_MAX = 2.0
 million of the others."""
 
 HANG_SECONDS = 120
-"""A batch still running after this ends the process: the fuzzer keeps it, the campaign counts it."""
+"""A batch still running after this ends the process, and the campaign counts that as a find."""
 
 BATCH_BYTES_MAX = 512 * 2**20
 """By how much a batch may raise the process's peak memory: the largest inputs here have a few MB,

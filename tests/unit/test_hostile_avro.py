@@ -1,4 +1,4 @@
-"""What fuzzing found in Avro: records misread or fatal, schemas and answers that were not refused."""
+"""What fuzzing found in Avro: records misread or fatal, schemas and answers not refused."""
 
 import json
 from struct import pack

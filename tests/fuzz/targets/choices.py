@@ -201,8 +201,8 @@ _FEED_WORDS = (
     b"start", b"rate", b"~", b"/", b"..", b"\0", b"%00", b"%", b"+", b"x.raw", b"x.csv", b"\xff",
 )  # fmt: skip
 _MAPPINGS = (
-    b'market = "table"\nts_unit = "us"\n[columns]\nts = "t"\nsymbol = "s"\nbid = "b"\nask = "a"\n'
-    b'[constants]\nbid_size = "1"\nask_size = "1"\n',
+    (b'market = "table"\nts_unit = "us"\n[columns]\nts = "t"\nsymbol = "s"\nbid = "b"\nask = "a"\n'
+    b'[constants]\nbid_size = "1"\nask_size = "1"\n'),
     b'[columns]\nts="t"\nsymbol="s"\nprice="p"\nsize="z"\nside="d"\n',
     b"ts_utc_us,symbol,bid,ask", b"ts_ns,symbol,price,size,side",
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """Every dialect's frames through the ingest agent, as the worker calls it: batches and state."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from struct import Struct
@@ -189,8 +190,8 @@ def _check_books(books: pa.RecordBatch) -> None:
             require(not bids and not asks, f"a book that is {state} shows levels")
             continue
         require(not (bids and asks and bids[0] > asks[0]), f"crossed: {bids[:1]} {asks[:1]}")
-        require(all(a > b for a, b in zip(bids, bids[1:], strict=False)), f"bids {bids}")
-        require(all(a < b for a, b in zip(asks, asks[1:], strict=False)), f"asks {asks}")
+        require(all(a > b for a, b in itertools.pairwise(bids)), f"bids {bids}")
+        require(all(a < b for a, b in itertools.pairwise(asks)), f"asks {asks}")
         require(all(size > 0 for size in (*bid_sizes, *ask_sizes)), "a level without size")
 
 

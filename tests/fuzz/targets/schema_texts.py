@@ -32,15 +32,23 @@ def _texts() -> list[bytes]:
     small = [
         b'{"type":"record","name":"A","fields":[]}',
         b'{"type":"record","name":"A","fields":[{"name":"x","type":"long"}]}',
-        b'{"type":"record","name":"A","fields":[{"name":"x","type":{"type":"array","items":'
-        b'{"type":"array","items":"int"}}}]}',
-        b'{"type":"record","name":"A","fields":[{"name":"x","type":["null",{"type":"enum",'
-        b'"name":"E","symbols":["a"]}],"default":null}]}',
-        b'{"type":"record","name":"A","namespace":"n","fields":[{"name":"x","type":["null",'
-        b'{"type":"array","items":"string"}]},{"name":"y","type":{"type":"array","items":'
-        b'["null","int"]}}]}',
-        b'{"type":"record","name":"A","fields":[{"name":"x","type":{"type":"int",'
-        b'"logicalType":"date"}},{"name":"y","type":{"type":"record","name":"B","fields":[]}}]}',
+        (
+            b'{"type":"record","name":"A","fields":[{"name":"x","type":{"type":"array","items":'
+            b'{"type":"array","items":"int"}}}]}'
+        ),
+        (
+            b'{"type":"record","name":"A","fields":[{"name":"x","type":["null",{"type":"enum",'
+            b'"name":"E","symbols":["a"]}],"default":null}]}'
+        ),
+        (
+            b'{"type":"record","name":"A","namespace":"n","fields":[{"name":"x","type":["null",'
+            b'{"type":"array","items":"string"}]},{"name":"y","type":{"type":"array","items":'
+            b'["null","int"]}}]}'
+        ),
+        (
+            b'{"type":"record","name":"A","fields":[{"name":"x","type":{"type":"int",'
+            b'"logicalType":"date"}},{"name":"y","type":{"type":"record","name":"B","fields":[]}}]}'
+        ),
     ]
     return [EVERY_TYPE.text.encode(), OLDER.text.encode(), *small * 3, *files]
 

@@ -1,4 +1,4 @@
-"""What a changelog or a disk gives back as state: restored as it was written, or refused by name."""
+"""What a changelog or a disk gives back as state: restored as written, or refused by name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
