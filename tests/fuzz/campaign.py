@@ -22,7 +22,12 @@ from tests.fuzz.target import ROOT
 
 PAGE = ROOT / "docs" / "fuzzing.md"
 TABLE = re.compile(r"(<!-- table -->\n).*(<!-- end -->)", re.DOTALL)
+SHARES = 100_000
+"""What the targets' shares add up to."""
+
 SECONDS_MAX = 7_200
+"""One target; the largest takes a minute of CPU, and the machine may be full."""
+
 ADDRESS_BYTES_MAX = 16 * 2**30
 """Address space of a target's process: what asks for more is ended, and is a find."""
 
@@ -38,10 +43,11 @@ def main() -> None:
     parser.add_argument("--table-only", action="store_true", help="of what is in --out already")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    names = [name for name in chosen.only.split(",") if name] or list(TARGETS)
+    names = [name for name in chosen.only.split(",") if name]
+    names = names or sorted(TARGETS, key=lambda name: -TARGETS[name].share)
     if not chosen.table_only:
         for name in names:
-            inputs = chosen.inputs * TARGETS[name].per_mille // 1_000
+            inputs = chosen.inputs * TARGETS[name].share // SHARES
             _run(name, inputs, chosen.seed, chosen.engine, chosen.out)
     reports = list(_reports(chosen.out))
     PAGE.write_text(TABLE.sub(lambda m: f"{m[1]}{_table(reports)}{m[2]}", PAGE.read_text()))

@@ -41,7 +41,7 @@ class Target:
     """One parser, or several that are fed alike.
 
     `open` returns a fresh check with a state of its own, which it keeps between batches.
-    `per_mille` is the target's part of a campaign, `batch` how many inputs are given at once.
+    `share` is the target's part of a campaign, of 100,000; `batch` how many inputs go in at once.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Target:
     open: Callable[[], Check]
     seeds: Callable[[], Sequence[bytes]]
     mutator: Mutator
-    per_mille: int
+    share: int
     batch: int = 256
 
 

@@ -156,7 +156,7 @@ TARGETS = [
         open=partial(Reading, EVERY_TYPE, 200),
         seeds=_every_seeds,
         mutator=_MUTATOR,
-        per_mille=35,
+        share=3_500,
     ),
     Target(
         name="avro_topics",
@@ -164,6 +164,6 @@ TARGETS = [
         open=Topics,
         seeds=_topic_seeds,
         mutator=_MUTATOR,
-        per_mille=35,
+        share=3_500,
     ),
 ]

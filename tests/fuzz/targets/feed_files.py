@@ -214,10 +214,12 @@ _TEXT = Mutator(
 )
 TARGETS = [
     Target(
-        "capture_lines", "a line", lambda: _lines, _line_seeds, _TEXT, per_mille=200, batch=1_024
+        "capture_lines", "a line", lambda: _lines, _line_seeds, _TEXT, share=20_780, batch=1_024
     ),
-    Target("packed_streams", "a file", _in_file("", _packed), _packed_seeds, _BYTES, 1, 32),
-    Target("capture_files", "a file", _in_file("", _capture), _capture_seeds, _TEXT, 1, 16),
-    Target("csv_tables", "a file", _in_file(".csv", _table), _csv_seeds, _TEXT, 1, 16),
-    Target("parquet_tables", "a file", _in_file(".parquet", _table), _parquet_seeds, _BYTES, 1, 16),
+    Target("packed_streams", "a file", _in_file("", _packed), _packed_seeds, _BYTES, 50, 32),
+    Target("capture_files", "a file", _in_file("", _capture), _capture_seeds, _TEXT, 50, 16),
+    Target("csv_tables", "a file", _in_file(".csv", _table), _csv_seeds, _TEXT, 30, 16),
+    Target(
+        "parquet_tables", "a file", _in_file(".parquet", _table), _parquet_seeds, _BYTES, 60, 16
+    ),
 ]

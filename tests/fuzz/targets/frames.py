@@ -245,7 +245,7 @@ TARGETS = [
         open=partial(Session, venue),
         seeds=partial(frames, venue),
         mutator=Mutator(JSON_TOKEN, ODD_JSON, words(venue)),
-        per_mille=40,
+        share=4_000,
         batch=1_024,
     )
     for venue in sorted(READERS)
@@ -256,7 +256,7 @@ TARGETS = [
         open=_open_envelopes,
         seeds=_envelope_seeds,
         mutator=Mutator(BYTE_TOKEN, ODD_BYTES, ODD_BYTES),
-        per_mille=20,
+        share=2_000,
         batch=1_024,
     ),
 ]

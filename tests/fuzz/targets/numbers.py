@@ -164,7 +164,7 @@ TARGETS = [
         open=lambda: _scalars,
         seeds=lambda: [*ODD_NUMBERS, *(b'"%b"' % n for n in ODD_NUMBERS), b"1.25", b'"57000.10"'],
         mutator=Mutator(TEXT_TOKEN, ODD_NUMBERS, (b".", b"e", b"-", b'"', b"0", b"00000000")),
-        per_mille=169,
+        share=17_000,
         batch=1_024,
     ),
     Target(
@@ -177,7 +177,7 @@ TARGETS = [
             b'[ [ "1" , "2" , "a\\"]" ] ] |[["9223372036854775808","1"]]',
         ],
         mutator=Mutator(JSON_TOKEN, ODD_JSON, (b"[", b"]", b",", b'["1","2"]', b" ", b"|")),
-        per_mille=100,
+        share=10_000,
     ),
     Target(
         name="time_texts",
@@ -188,7 +188,7 @@ TARGETS = [
             b"1618678133365", b"1618678133365913", b"9999-12-31T23:59:59.999999999Z",
         ],
         mutator=Mutator(TEXT_TOKEN, ODD_NUMBERS, (b"T", b"Z", b"-", b":", b"+00:00", b"W", b".")),
-        per_mille=100,
+        share=10_000,
     ),
     Target(
         name="order_books",
@@ -196,6 +196,6 @@ TARGETS = [
         open=Books,
         seeds=_book_seeds,
         mutator=Mutator(BYTE_TOKEN, ODD_BYTES, ODD_BYTES),
-        per_mille=5,
+        share=500,
     ),
 ]  # fmt: skip

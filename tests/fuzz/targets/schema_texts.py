@@ -135,7 +135,7 @@ TARGETS = [
         open=lambda: _load,
         seeds=_texts,
         mutator=_MUTATOR,
-        per_mille=3,
+        share=300,
         batch=64,
     ),
     Target(
@@ -144,7 +144,7 @@ TARGETS = [
         open=Answers,
         seeds=_answers,
         mutator=_MUTATOR,
-        per_mille=1,
+        share=40,
         batch=64,
     ),
 ]

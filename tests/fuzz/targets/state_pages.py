@@ -129,7 +129,7 @@ TARGETS = [
         open=lambda: _restore,
         seeds=_seeds,
         mutator=Mutator(BYTE_TOKEN, ODD_BYTES, ODD_BYTES),
-        per_mille=2,
+        share=50,
         batch=32,
     )
 ]
