@@ -240,6 +240,8 @@ class TrackedBook:
         """Take the pages a book was dumped to; this one is new."""
         header = msgspec.msgpack.decode(pages[HEADER_PAGE], type=_Header)
         _require_levels(header)
+        # Known as written, so that those it lets go of later are deleted.
+        self._written = dict(pages)
         self.integrity = Integrity(header.integrity)
         self.last_id, self.fresh, self.quoted = header.last_id, header.fresh, header.quoted
         self.book.restore(

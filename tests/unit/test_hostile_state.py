@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from agents.ingest_frames import MARKET_BY_SOURCE
+from agents.venues.source_state import SourceState
 from headrace.errors import InvariantError
 from headrace.state.store import checkpoint_of, page_name
-from headrace.state.tables import PageKey
-from tests.replay.frame_batches import ingest, numbered
+from headrace.state.tables import ObjectState, PageKey
+from tests.replay.frame_batches import Frame, ingest, numbered
 
 SNAPSHOT = {"lastUpdateId": 1, "symbol": "A", "bids": [["1", "2"], ["2", "2"]], "asks": []}
 CHANGE = {"e": "depthUpdate", "E": 1, "s": "B", "U": 1, "u": 2, "pu": 0, "b": [["1", "2"]], "a": []}
@@ -72,7 +73,7 @@ def test_damaged_page_is_refused_by_table_and_key(
 ) -> None:
     state = MARKET_BY_SOURCE.open()
 
-    with pytest.raises(InvariantError, match="ingest_frames.market_by_source.v1, key 'test'"):
+    with pytest.raises(InvariantError, match=r"market_by_source\.v1, key 'test'"):
         state.restore(edited(page, edit))
 
 
@@ -121,3 +122,41 @@ def test_checkpoint_that_is_none_is_refused(value: bytes) -> None:
 def test_name_that_is_no_page_is_refused(name: bytes) -> None:
     with pytest.raises(ValueError, match="expected TABLE, KEY, NUMBER"):
         page_name(name)
+
+
+def test_changes_that_a_snapshot_used_up_after_a_restart_do_not_come_back_after_the_next() -> None:
+    """A book restored did not know which pages it had, so it never deleted those it let go of."""
+    changes = [
+        json.dumps(CHANGE | {"U": number, "u": number, "pu": number - 1})
+        for number in range(1, 101)
+    ]
+    state = MARKET_BY_SOURCE.open()
+    ingest(numbered(changes, venue="binance"), state)
+    kept: dict[PageKey, bytes] = {}
+    _keep(kept, state.changes())
+
+    state = _restarted(kept)
+    snapshot = json.dumps(SNAPSHOT | {"symbol": "B", "lastUpdateId": 500})
+    ingest([Frame(snapshot, 101)], state)
+    _keep(kept, state.changes())
+    state = _restarted(kept)
+
+    source = state.read("test")
+    assert source is not None
+    assert source.books[0].integrity.name == "VALID"
+    assert not source.books[0]._held
+
+
+def _keep(kept: dict[PageKey, bytes], changes: dict[PageKey, bytes | None]) -> None:
+    """Take changed pages as a store does."""
+    for page, value in changes.items():
+        if value is None:
+            del kept[page]
+        else:
+            kept[page] = value
+
+
+def _restarted(kept: dict[PageKey, bytes]) -> ObjectState[SourceState]:
+    state = MARKET_BY_SOURCE.open()
+    state.restore(kept)
+    return state
