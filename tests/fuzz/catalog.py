@@ -3,6 +3,7 @@
 from tests.fuzz.targets import (
     avro_records,
     choices,
+    commands,
     feed_files,
     frames,
     numbers,
@@ -10,6 +11,6 @@ from tests.fuzz.targets import (
     state_pages,
 )
 
-_MODULES = (frames, numbers, avro_records, schema_texts, feed_files, choices, state_pages)
+_MODULES = (frames, numbers, avro_records, schema_texts, feed_files, choices, state_pages, commands)
 
 TARGETS = {target.name: target for module in _MODULES for target in module.TARGETS}
