@@ -19,8 +19,9 @@ from headrace.errors import DecodeError, InvariantError, SchemaError
 HEADER_BYTES = 5
 MAGIC = b"\x00"
 
-_WIDEST = 2**62
-"""Numbers beyond it, up or down, take ten bytes as varints; no record of ours comes near."""
+_WIDEST = {pa.int64(): 2**62, pa.int32(): 2**27}
+"""Numbers from here on, up or down, take ten bytes as a varint, or five as an int: what was cut off
+would not show in the length. No record of ours comes near."""
 
 CAUSE_CHARACTERS_MAX = 300
 """Of a library's error: some print both schemas."""
@@ -171,12 +172,13 @@ def _decode_one(body: bytes, writer: AvroSchema, reader: AvroSchema) -> object:
 
 
 def _is_widest(column: pa.Array) -> bool:
-    """Tell whether a number takes ten bytes: the last may hold bits that the decoder cuts off."""
+    """Tell whether a number takes as many bytes as any: the fast decoder may have cut off bits."""
     values = column.flatten() if pa.types.is_list(column.type) else column
-    if not pa.types.is_int64(values.type) or not len(values):
+    widest = _WIDEST.get(values.type)
+    if widest is None or not len(values):
         return False
     span = pc.min_max(values).as_py()
-    return span["min"] is not None and (span["min"] < -_WIDEST or span["max"] >= _WIDEST)
+    return span["min"] is not None and (span["min"] < -widest or span["max"] >= widest)
 
 
 def _is_utf8(records: pa.RecordBatch) -> bool:

@@ -54,6 +54,7 @@ def test_the_sample_is_good() -> None:
     "body",
     [
         b"\x80\x80\x80\x80\x80\x40" + GOOD[1:],
+        b"\x80\x80\x80\x80\x10" + GOOD[1:],
         b"\x02" + b"\x01\x06" + GOOD[3:],
         b"\x02" + b"\x02" + b"\xff" * 9 + b"\x7f" + GOOD[3:],
         b"\x02" + b"\x02" + b"\xff" * 10 + b"\x01" + GOOD[3:],
@@ -64,6 +65,7 @@ def test_the_sample_is_good() -> None:
     ],
     ids=[
         "an int of 2**33",
+        "an int of 2**31, which wraps to one as long",
         "a union's branch -1",
         "a long of 70 bits",
         "a long of 11 bytes",
