@@ -1,5 +1,8 @@
 """Every limit of the feeds in one place, with the reason beside it."""
 
+TEXT_CHARACTERS_MAX = 2**15
+"""A feed's text: errors repeat it, and who has more files than it can name names their folder."""
+
 READ_AHEAD_BYTES = 24 * 2**20
 """Decompressed text in memory over all sources of a recording; frames and columns made of it take
 about three times that, whatever the size of the files."""

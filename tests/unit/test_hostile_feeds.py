@@ -272,3 +272,11 @@ def test_csv_row_with_a_field_too_many_that_is_no_utf8_is_counted(tmp_path: Path
 
     assert len(payloads_of(feed)) == 1
     assert feed.counts == {"row_fields_mismatch": 1}
+
+
+@pytest.mark.parametrize("form", ["{}", "capture:{}", "live:{}", "sim:{}", "table:x?{}"])
+def test_text_of_a_megabyte_is_not_repeated_in_its_error(form: str) -> None:
+    with pytest.raises(FeedError) as caught:
+        open_feed(form.format("x" * 2**20), FeedOptions())
+
+    assert len(str(caught.value)) < 1_000
