@@ -10,7 +10,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up test test-timescale test-broker image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
+.PHONY: setup up halt test test-timescale test-broker image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -27,6 +27,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 up: setup ## run the trading graph on a live feed, or on the simulator, with a live view
 	$(BIN)/headrace up trading
+
+halt: setup ## stop all trading: no order leaves any more until `headrace control trading resume`
+	$(BIN)/headrace control trading halt
 
 test: setup ## every test that needs nothing but this machine
 	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow"

@@ -2,11 +2,13 @@
 
 from headrace.batch import Batch, DeadRow, Output, Part
 from headrace.state.tables import ObjectTable, RowTable, StructCodec
-from headrace.topology import Panel, Sink, Source, Step, Topic, Topology
+from headrace.topology import Control, Gateway, Panel, Sink, Source, Step, Topic, Topology
 
 __all__ = [
     "Batch",
+    "Control",
     "DeadRow",
+    "Gateway",
     "ObjectTable",
     "Output",
     "Panel",

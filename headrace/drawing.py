@@ -11,12 +11,19 @@ ROW_PX = 58
 BOX_PX = (180, 40)
 MARGIN_PX = 24
 
-FILLS = {"feed": "#d8f3dc", "step": "#cfe2ff", "topic": "#ffffff", "sink": "#ffe5d0"}
+FILLS = {
+    "feed": "#d8f3dc",
+    "operator": "#f8d7da",
+    "step": "#cfe2ff",
+    "topic": "#ffffff",
+    "gateway": "#e2d9f3",
+    "sink": "#ffe5d0",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of the graph: a feed, step, topic or sink; `note` is its schema, key or state."""
+    """A box of the graph; `kind` is one of `FILLS`, `note` its schema, key, state or words."""
 
     name: str
     kind: str
@@ -37,6 +44,16 @@ def nodes_and_edges(topology: Topology) -> tuple[dict[str, Node], list[tuple[str
         nodes[f"step:{step.name}"] = Node(step.name, "step", note)
         edges += [(f"topic:{topic.name}", f"step:{step.name}") for topic in step.reads]
         edges += [(f"step:{step.name}", f"topic:{topic.name}") for topic in step.writes]
+    if topology.controls:
+        said = ", ".join(control.name for control in topology.controls)
+        nodes["operator"] = Node("operator", "operator", said)
+        heard = {f"topic:{control.topic.name}": None for control in topology.controls}
+        edges += [("operator", topic) for topic in heard]
+    for gateway in topology.gateways:
+        name = f"gateway:{gateway.name}"
+        nodes[name] = Node(gateway.name, "gateway", "leaves Kafka")
+        edges += [(f"topic:{topic.name}", name) for topic in gateway.reads]
+        edges += [(name, f"topic:{topic.name}") for topic in gateway.writes]
     for sink in topology.sinks:
         nodes[f"sink:{sink.name}"] = Node(sink.name, "sink", f"{len(sink.reads)} topics")
     return nodes, edges
@@ -62,7 +79,14 @@ def as_mermaid(topology: Topology) -> str:
     """Return the graph as a Mermaid flowchart."""
     nodes, edges = nodes_and_edges(topology)
     numbers = {name: f"n{number}" for number, name in enumerate(nodes)}
-    shapes = {"feed": ("([", "])"), "step": ("[", "]"), "topic": ("[/", "/]"), "sink": ("[(", ")]")}
+    shapes = {
+        "feed": ("([", "])"),
+        "operator": ("([", "])"),
+        "step": ("[", "]"),
+        "topic": ("[/", "/]"),
+        "gateway": ("{{", "}}"),
+        "sink": ("[(", ")]"),
+    }
     lines = ["flowchart LR"]
     for name, node in nodes.items():
         left, right = shapes[node.kind]

@@ -37,6 +37,9 @@ for a few seconds is forgiven, a killed worker is replaced soon."""
 HEARTBEATS_A_SESSION = 6
 """How often a worker says that it lives within a session; also how soon it hears of a rebalance."""
 
+JOIN_S = 5.0
+"""A member that was given nothing for so long is one too many: ready, and waiting."""
+
 REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 
@@ -88,3 +91,7 @@ ahead. A longer one is cut, and what follows keeps its distance to it."""
 
 PACE_SLICE_NS = 50_000_000
 """Most market time in one block of a paced feed: what a person sees as continuous."""
+
+CONTROL_TIMEOUT_S = 30.0
+"""How long an operator's word may take to be acknowledged: longer than a broker's restart, and
+short enough that a person who stops a graph is told soon if it failed."""

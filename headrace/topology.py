@@ -8,6 +8,7 @@ from typing import Any, Literal
 from headrace.batch import Output
 from headrace.errors import TopologyError
 from headrace.feed import Feed, FeedOptions
+from headrace.gateway import RULES, GatewayRules, Remote
 from headrace.limits import PARTITIONS_DEFAULT
 from headrace.state.tables import Table
 
@@ -66,12 +67,45 @@ class Sink:
 
 
 @dataclass(frozen=True, slots=True)
+class Gateway:
+    """Where commands leave Kafka for a party that acts on them, and its reports come back.
+
+    Each command is sent at most once, after its intent is committed; an outcome that is unknown is
+    asked for (docs/gateways.md). `writes` is one topic; `open` connects to the far side.
+    """
+
+    name: str
+    reads: tuple[Topic, ...]
+    writes: tuple[Topic, ...]
+    open: Callable[[], Remote]
+    rules: GatewayRules = RULES
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """What the live view shows of a compacted topic: a row a key, as `row` words the record."""
 
     title: str
     topic: Topic
     row: Callable[[Mapping[str, Any]], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A word an operator may say to a graph: a record on a topic that steps read.
+
+    `record(options, time_ns)` words it, given the options that were named, out of those that
+    `options` describes, and the operator's clock; it raises UsageError for what cannot be.
+    With the option `address` the record goes where its key belongs; without it to every partition,
+    so that each task of the steps that read the topic hears it.
+    """
+
+    name: str
+    says: str
+    topic: Topic
+    record: Callable[[Mapping[str, str], int], Mapping[str, Any]]
+    address: str
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +122,37 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order, the source that feeds it, its sinks and its panels."""
+    """A graph of steps in flow order, its source, gateways, sinks, panels and controls."""
 
     name: str
     source: Source
     steps: tuple[Step, ...]
     sinks: tuple[Sink, ...] = ()
     panels: tuple[Panel, ...] = ()
+    controls: tuple[Control, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a graph that cannot run."""
         _require_unique("step", self.name, [step.name for step in self.steps])
-        for step in self.steps:
-            if not step.reads:
+        _require_unique("control", self.name, [control.name for control in self.controls])
+        heard = {topic.name for step in self.steps for topic in step.reads}
+        for control in self.controls:
+            if control.topic.name not in heard:
                 raise TopologyError(
-                    f"topology {self.name}, step {step.name}: a step must read at least one topic"
+                    f"topology {self.name}, control {control.name}: no step reads "
+                    f"{control.topic.name}, so nobody would hear it"
                 )
-            counts = {topic.partitions for topic in step.reads}
-            if len(counts) > 1:
-                found = ", ".join(f"{t.name}={t.partitions}" for t in step.reads)
+        _require_unique("gateway", self.name, [gateway.name for gateway in self.gateways])
+        for step in self.steps:
+            _require_joint_inputs(f"topology {self.name}, step {step.name}", step.reads)
+        for gateway in self.gateways:
+            where = f"topology {self.name}, gateway {gateway.name}"
+            _require_joint_inputs(where, gateway.reads)
+            if len(gateway.writes) != 1:
+                found = ", ".join(topic.name for topic in gateway.writes) or "none"
                 raise TopologyError(
-                    f"topology {self.name}, step {step.name}: its inputs must have the same number "
-                    f"of partitions to meet in one task, found {found}; set Topic(partitions=…)"
+                    f"{where}: expected one topic for its reports, found {found}; set writes=(…,)"
                 )
 
     @property
@@ -118,7 +161,17 @@ class Topology:
         found = {self.source.topic.name: self.source.topic}
         for step in self.steps:
             found |= {topic.name: topic for topic in (*step.reads, *step.writes)}
+        for gateway in self.gateways:
+            found |= {topic.name: topic for topic in (*gateway.reads, *gateway.writes)}
         return tuple(found.values())
+
+    def control(self, name: str) -> Control:
+        """Return the control of that name."""
+        for control in self.controls:
+            if control.name == name:
+                return control
+        names = ", ".join(control.name for control in self.controls) or "none"
+        raise TopologyError(f"topology {self.name} has no control {name!r}; it has {names}")
 
     def step(self, name: str) -> Step:
         """Return the step of that name."""
@@ -127,6 +180,17 @@ class Topology:
                 return step
         names = ", ".join(step.name for step in self.steps)
         raise TopologyError(f"topology {self.name} has no step {name!r}; it has {names}")
+
+
+def _require_joint_inputs(where: str, reads: Sequence[Topic]) -> None:
+    if not reads:
+        raise TopologyError(f"{where}: it must read at least one topic")
+    if len({topic.partitions for topic in reads}) > 1:
+        found = ", ".join(f"{t.name}={t.partitions}" for t in reads)
+        raise TopologyError(
+            f"{where}: its inputs must have the same number of partitions to meet in one task, "
+            f"found {found}; set Topic(partitions=…)"
+        )
 
 
 def _require_unique(what: str, topology: str, names: Sequence[str]) -> None:

@@ -95,6 +95,12 @@ class TrackedBook:
         self._written: dict[int, bytes] = {}
         self._dirty = True
 
+    @property
+    def has_gap(self) -> bool:
+        """Say whether something of the book was lost; one still without a snapshot lost nothing."""
+        integrity = self.integrity
+        return integrity is not Integrity.VALID and integrity is not Integrity.AWAITING_SNAPSHOT
+
     def lose(self) -> bool:
         """Trust the book no longer until its next snapshot; return whether it was trusted."""
         self._dirty = True
@@ -240,8 +246,6 @@ class TrackedBook:
         """Take the pages a book was dumped to; this one is new."""
         header = msgspec.msgpack.decode(pages[HEADER_PAGE], type=_Header)
         _require_levels(header)
-        # Known as written, so that those it lets go of later are deleted.
-        self._written = dict(pages)
         self.integrity = Integrity(header.integrity)
         self.last_id, self.fresh, self.quoted = header.last_id, header.fresh, header.quoted
         self.book.restore(
@@ -259,6 +263,9 @@ class TrackedBook:
         self._held_levels = sum(_held_levels(held) for held in self._held)
         if len(self._held) != header.held_count or self._held_levels > HELD_LEVELS_MAX:
             raise ValueError(f"expected {header.held_count} changes held, found {len(self._held)}")
+        # So that the next dump deletes what is forgotten until then, and writes what changed.
+        self._written = dict(pages)
+        self._dirty = False
 
     def _held_chunks(self) -> dict[int, list[_Held]]:
         chunks: dict[int, list[_Held]] = {}

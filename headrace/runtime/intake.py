@@ -59,8 +59,8 @@ class Worker(Protocol):
 class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
-    Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds` and
-    `committed`.
+    Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds`,
+    `committed` and `read_to`.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Intake:
         self._restores: dict[Unit, Future[Any]] = {}
         self._claims: dict[Place, int] = {}
         self._starts = 0
-        self._read_to: Offsets = {}
+        self.read_to: Offsets = {}
         self._lag_noted_at_s = 0.0
         self._paused: set[Place] = set()
         self._poll_s = limits.POLL_S
@@ -112,6 +112,7 @@ class Intake:
     def join(self, worker: Worker) -> None:
         """Join the consumer group."""
         self._worker = worker
+        self._joined_at_s = monotonic()
         rebalance = Rebalance(self._on_assigned, self._on_revoked, self._on_lost)
         self._consumer.subscribe(self._topics, rebalance)
         self._stand_by()
@@ -125,18 +126,31 @@ class Intake:
         # When the log runs dry the next read says so at once: what was done can be committed.
         self._poll_s = limits.DRY_POLL_S if fetched.parts else limits.POLL_S
         self.group = self._consumer.metadata()
+        self._note_joined()
         self._tell_group()
         parts: list[Part] = []
         dead: list[Dead] = []
         for raw in fetched.parts:
-            if (raw.topic, raw.partition) in self._claims:
+            place = (raw.topic, raw.partition)
+            if place in self._claims:
+                # The client may deliver again what it delivered before a rebalance of others.
+                raw.drop_before(self.read_to[place])
                 part, bad = self._decode(raw)
                 dead.extend(bad)
                 if len(part):
                     parts.append(part)
-        read_to = {p: offset for p, offset in fetched.read_to().items() if p in self._claims}
+        read_to = {
+            place: max(offset, self.read_to[place])
+            for place, offset in fetched.read_to().items()
+            if place in self._claims
+        }
         self._note_lag(read_to)
         return Work(parts, dead, read_to, {place: self._claims[place] for place in read_to})
+
+    def _note_joined(self) -> None:
+        # A group with more workers than partitions tells some of them nothing.
+        if not self.has_joined and monotonic() - self._joined_at_s > limits.JOIN_S:
+            self.has_joined = self._consumer.is_member()
 
     def leave(self) -> None:
         """Leave the group; a static member is expected back."""
@@ -194,7 +208,7 @@ class Intake:
             if restore is not None:
                 self._worker.discard(restore)
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
-        self._read_to = {p: offset for p, offset in self._read_to.items() if p not in gone}
+        self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._paused -= gone
         return units
 
@@ -212,7 +226,10 @@ class Intake:
                 claims = self._new_claims(self._places[unit])
                 group = self._consumer.metadata()
                 starts = self._worker.adopt(unit, restore.result(), claims, group)
-                if starts is not None:
+                if starts is None:
+                    # Should it still be ours: the state has to be asked for anew.
+                    self._restores[unit] = self._worker.restore(unit)
+                else:
                     self._start(claims, starts)
         if self._stood_by and not self._restores:
             self._worker.follow()
@@ -238,6 +255,7 @@ class Intake:
             chosen[place] = _in_log(place, known.get(place, low), low, high)
         self._consumer.start(chosen)
         self._paused -= chosen.keys()
+        self.read_to |= chosen
         self._claims |= claims
 
     def _throttle(self) -> None:
@@ -268,9 +286,9 @@ class Intake:
             self._consumer.commit(mine)
 
     def _note_lag(self, read_to: Offsets) -> None:
-        self._read_to |= read_to
+        self.read_to |= read_to
         if monotonic() - self._lag_noted_at_s > LAG_S:
-            self._stats.set_lag(self._owner, self._consumer.lag(self._read_to))
+            self._stats.set_lag(self._owner, self._consumer.lag(self.read_to))
             self._lag_noted_at_s = monotonic()
 
     def _decode(self, raw: RawPart) -> tuple[Part, list[Dead]]:
