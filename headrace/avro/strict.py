@@ -6,10 +6,12 @@ boolean, and cut numbers to 64 bits; a corrupt record would become a plausible o
 
 from typing import Any
 
+import numpy as np
+
+from headrace.avro.lengths import VARINT_BYTES_MAX, past_varints
 from headrace.avro.schema import AvroSchema
 from headrace.errors import DecodeError
 
-VARINT_BYTES_MAX = 10
 _BITS = {"int": 32, "long": 64}
 _FIXED_BYTES = {"float": 4, "double": 8}
 
@@ -63,10 +65,19 @@ def _past_array(items: Any, body: bytes, at: int) -> int:
         if count < 0:
             size, at = _number(body, at, _BITS["long"])
             end = _within(body, at, size)
-        for _ in range(abs(count)):
-            at = _past(items, body, at)
+        at = _past_items(items, body, at, abs(count))
         if end is not None and at != end:
             raise DecodeError(f"byte {at}: expected an array's block to end at byte {end}")
+
+
+def _past_items(items: Any, body: bytes, at: int, count: int) -> int:
+    if items in _BITS:
+        # Compiled: a record of a megabyte may hold a million of them.
+        found = past_varints(np.frombuffer(body, np.uint8), at, count, _BITS[items])
+        return found if found >= 0 else _number(body, -1 - found, _BITS[items])[1]
+    for _ in range(count):
+        at = _past(items, body, at)
+    return at
 
 
 def _number(body: bytes, at: int, bits: int) -> tuple[int, int]:

@@ -32,6 +32,9 @@ WARM_INPUTS = 1_000
 
 RECORDS_SHOWN_MAX = 3
 
+REDUCING_SECONDS_MAX = 20.0
+"""CPU time for making a find small: one that is slow is tried slowly."""
+
 FINDS_MAX = 40
 """Distinct finds of a target after which it gives up."""
 
@@ -156,8 +159,8 @@ class Runner:
         place = _place(error)
         if not breaks(records):
             return records, True
-        part = len(records) // 2
-        while part:
+        part, started_s = len(records) // 2, time.process_time()
+        while part and time.process_time() - started_s < REDUCING_SECONDS_MAX:
             at = 0
             while at < len(records):
                 rest = records[:at] + records[at + part :]

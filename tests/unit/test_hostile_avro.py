@@ -208,3 +208,32 @@ def test_record_of_an_id_the_registry_does_not_have_is_bad(server: Server) -> No
 
     with pytest.raises(DecodeError, match="not in the registry"):
         server.registry.schema(5)
+
+
+@pytest.mark.parametrize(
+    ("items", "numbers", "is_good"),
+    [
+        ("long", b"\x00\x01\xfe" + b"\xff" * 8 + b"\x01" + b"\xff" * 9 + b"\x01", True),
+        ("long", b"\x00\x01\x02" + b"\xff" * 9 + b"\x02", False),
+        ("long", b"\x00\x01\x02" + b"\xff" * 10 + b"\x01", False),
+        ("int", b"\x00\x01\xfe\xff\xff\xff\x0f\xff\xff\xff\xff\x0f", True),
+        ("int", b"\x00\x01\x02\xff\xff\xff\xff\x10", False),
+        ("int", b"\x00\x01\x02\xff\xff\xff\xff\xff\x01", False),
+    ],
+    ids=["longs", "65 bits", "11 bytes", "ints", "33 bits", "36 bits"],
+)
+def test_numbers_of_an_array_are_within_their_bits(
+    items: str, numbers: bytes, is_good: bool
+) -> None:
+    schema = parse_schema(
+        '{"type":"record","name":"A","fields":[{"name":"x","type":'
+        f'{{"type":"array","items":"{items}"}}}}]}}',
+        "test",
+    )
+    body = b"\x08" + numbers + b"\x00"
+
+    if is_good:
+        require_record(body, schema)
+    else:
+        with pytest.raises(DecodeError, match="expected a number of"):
+            require_record(body, schema)
