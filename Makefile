@@ -6,7 +6,11 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
-.PHONY: setup up halt test test-timescale image-test lint types imports check lock format bench-capture help
+INPUTS ?= 24000000
+SEED ?= 1
+OUT ?= .fuzz/$(SEED)
+
+.PHONY: setup up halt test test-timescale image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -38,6 +42,13 @@ image-test: setup ## build the image from a local base and run a worker from it 
 
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/capture.py --data ../shared/data/binance --repeat 20
+
+fuzz: setup ## every parser, INPUTS of them (24 million); goes on where it broke off; writes docs/fuzzing.md
+	nice -n 10 $(BIN)/python -m tests.fuzz.campaign --inputs $(INPUTS) --seed $(SEED) --out $(OUT)
+
+fuzz-guided: setup ## the same led by coverage (atheris, Linux x86-64), a tenth as many
+	nice -n 10 $(BIN)/python -m tests.fuzz.campaign --engine guided --inputs $$(( $(INPUTS) / 10 )) \
+		--seed $(SEED) --out $(OUT)
 
 lint: setup
 	$(BIN)/ruff check .

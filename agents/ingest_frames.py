@@ -26,6 +26,10 @@ from schemas.instruments import Instrument
 
 MARKET_BY_SOURCE = ObjectTable("ingest_frames.market_by_source.v1", codec=SourceCodec())
 
+SEARCHED_BYTES_MAX = 2**26
+"""Bytes of a broken frame times books it may be of, some 10 ms: beyond it every book is lost, for
+a search of each of thousands of names in a megabyte would hold the others up for seconds."""
+
 TIME_SHIFT_NS_MAX = 10**18
 """31 years: the shift of any repeated capture, and a time shifted by it still fits 64 bits."""
 
@@ -116,7 +120,9 @@ def _new_passes(state: SourceState, frames: Frames, ledger: Ledger) -> Iterator[
         ledger.counts[outcome.SEQUENCES_MISSING] += missing
     state.last_sequence = int(before[-1])
     passes, shifts = frames.pass_indexes[fresh], frames.time_shifts_ns[fresh]
-    possible = (passes >= 0) & (passes <= PASSES_MAX) & (np.abs(shifts) <= TIME_SHIFT_NS_MAX)
+    # Both bounds: the absolute value of the least integer is itself.
+    possible = (passes >= 0) & (passes <= PASSES_MAX) & (shifts >= -TIME_SHIFT_NS_MAX)
+    possible &= shifts <= TIME_SHIFT_NS_MAX
     for position in fresh[~possible].tolist():
         detail = f"expected a pass from 0 to {PASSES_MAX} and a shift below {TIME_SHIFT_NS_MAX} ns"
         ledger.kill(position, outcome.MALFORMED, detail)
@@ -150,9 +156,8 @@ def _lose_what_it_names(payload: bytes, venue: str, reading: Reading) -> None:
     """Trust no book whose change a broken frame may have been, where the venue would not tell."""
     if venue not in UNTOLD_LOSSES or not payload.startswith(b"{"):
         return
-    instruments = reading.state.instruments
-    named = [
-        slot for slot in reading.state.depth_slots if instruments[slot].symbol.encode() in payload
-    ]
+    instruments, slots = reading.state.instruments, reading.state.depth_slots
+    searched = slots if len(slots) * len(payload) <= SEARCHED_BYTES_MAX else ()
+    named = [slot for slot in searched if instruments[slot].symbol.encode() in payload]
     for slot in named or [EVERY_BOOK]:
         reading.lose_book(slot)

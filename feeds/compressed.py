@@ -16,7 +16,9 @@ Item = TypeVar("Item")
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _GZIP_WINDOW_BITS = 31
-_INPUT_BYTES = 2**16
+_INPUT_BYTES = 2**14
+"""Compressed bytes in hand: what is left of them is copied at the end of each gzip member, and a
+file may be made of nothing but empty ones, 20 bytes each."""
 
 
 class CutFileError(Exception):
@@ -85,10 +87,12 @@ def _gunzip(file: BinaryIO, piece_bytes: int) -> Iterator[bytes]:
         waiting = stream.unconsumed_tail
         if stream.eof:
             # a member may follow (files put end to end), or padding of zeros
-            waiting = (stream.unused_data + file.read(_INPUT_BYTES)).lstrip(b"\0")
-            stream = zlib.decompressobj(_GZIP_WINDOW_BITS)
+            waiting = stream.unused_data.lstrip(b"\0")
+            while not waiting and (read := file.read(_INPUT_BYTES)):
+                waiting = read.lstrip(b"\0")
             if not waiting:
                 return
+            stream = zlib.decompressobj(_GZIP_WINDOW_BITS)
         elif not waiting:
             waiting = file.read(_INPUT_BYTES)
     raise CutFileError("gzip: the file ends before its stream does", position)

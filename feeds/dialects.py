@@ -23,6 +23,7 @@ _VENUE_BY_DOMAIN = {
 _OTHER_DIALECTS = ("futures.kraken.com", "international.coinbase.com")
 """Hosts of the same owners that speak a language of their own."""
 
+# Each is linear in the frame: a part that could match in several places names what ends it.
 _SHAPES = tuple(
     (venue, re.compile(pattern, re.ASCII))
     for venue, pattern in (
@@ -30,7 +31,7 @@ _SHAPES = tuple(
         ("okx", r'\{"arg":\{"channel":|\{"event":"\w+","arg":\{"channel":'),
         ("bybit", r'\{"topic":"(?:orderbook|publicTrade|tickers|kline)\.'),
         ("plain", r'\{"type":"(?:trade|quote|book)","instrument":'),
-        ("kraken", r'\[\d+,.*"(?:book-\d+|trade|spread|ticker)","[^"]+/[^"]+"\]$'),
+        ("kraken", r'\[\d+,.*"(?:book-\d+|trade|spread|ticker)","[^"/]+/[^"]+"\]$'),
         ("kraken", r'\{"channel":"(?:book|trade|ticker)","(?:type|data)":'),
         ("coinbase", r'\{"type":"[a-z0-9_]+",.*"product_id"'),
         ("coinbase", r'\{"channel":"\w+",.*"sequence_num":'),
@@ -44,7 +45,10 @@ _SHAPE_TRIALS_MAX = 64
 
 def venue_of_address(address: str) -> str:
     """Return the dialect spoken at this WebSocket address, `UNKNOWN` if it is none we read."""
-    host = urlsplit(address).hostname or ""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:  # half a bracket, a host of characters that none may have
+        return UNKNOWN
     if host.endswith(_OTHER_DIALECTS):
         return UNKNOWN
     domain = ".".join(host.rsplit(".", 2)[-2:])

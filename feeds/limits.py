@@ -1,5 +1,8 @@
 """Every limit of the feeds in one place, with the reason beside it."""
 
+TEXT_CHARACTERS_MAX = 2**15
+"""A feed's text: errors repeat it, and who has more files than it can name names their folder."""
+
 READ_AHEAD_BYTES = 24 * 2**20
 """Decompressed text in memory over all sources of a recording; frames and columns made of it take
 about three times that, whatever the size of the files."""
@@ -19,8 +22,9 @@ LINE_BYTES_MAX = 16 * 2**20
 HEAD_BYTES = 2**16
 """How much of a file is looked at to tell what it is."""
 
-ZSTD_INPUT_BYTES = 8 * 2**10
-"""Compressed bytes given to zstd at once: it bounds what a hostile file can blow up to."""
+ZSTD_INPUT_BYTES = 512
+"""Compressed bytes given to zstd at once: 4 of them can say 128 KiB, so that a hostile file blows
+up to 16 MiB a piece, no more than a line may have."""
 
 DECOMPRESS_THREADS = 1
 """Threads that decompress ahead of the parser, one chunk a source; a second gains nothing."""
@@ -40,6 +44,9 @@ LIVE_PROCESSES_MAX = 16
 LIVE_QUEUE_BATCHES = 64
 """Batches of frames waiting between a connection and the feed; a full queue holds the connection
 back: nothing is dropped here."""
+
+LIVE_NUMBER_CHARACTERS_MAX = 64
+"""A price or size as text: a venue that sends a longer one is not believed."""
 
 LIVE_BATCH_FRAMES_MAX = 256
 """Frames sent to the feed at once."""

@@ -51,7 +51,7 @@ def read_mapping(path: Path) -> TableMapping:
             f"feed table: mapping {path}: expected a TOML file, found {error.strerror}; "
             "docs/feeds.md shows one"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FeedError(
             f"feed table: mapping {path}: expected TOML, found {error}; docs/feeds.md shows one"
         ) from error

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import parse_qsl
 
-from feeds import sim
+from feeds import limits, sim
 from feeds.capture import open_capture
 from feeds.live import open_live
 from feeds.table import open_table
@@ -20,6 +20,11 @@ def open_feed(text: str, options: FeedOptions, *, now_ns: Callable[[], int] = ti
     `now_ns` is the wall clock: the receive time of live frames, the start of a simulated market.
     Raises:  FeedError if the text has no such form, or what it names cannot be read or reached.
     """
+    if len(text) > limits.TEXT_CHARACTERS_MAX:
+        raise FeedError(
+            f"feed {text[:80]}…: expected at most {limits.TEXT_CHARACTERS_MAX} characters, found "
+            f"{len(text)}; name a directory instead of its files"
+        )
     kind, _, rest = text.partition(":")
     if text.partition("?")[0] == "sim":
         kind, rest = "sim", text.removeprefix("sim")

@@ -11,9 +11,12 @@ import numpy as np
 from feeds import limits
 from feeds.merge import Piece, merge
 from headrace.batch import IntArray
+from headrace.errors import FeedError
 from headrace.feed import FeedTally, FrameBlock
 
 _SECOND_NS = 1_000_000_000
+_TIME_NS_MAX = 9 * 10**18
+"""Where times near the end of 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,12 @@ class RecordedFeed:
             for reader in self._readers
         ]
         shift_ns = pass_index * extent.span_ns if pass_index else 0
+        if shift_ns + (extent.last_ns or 0) > _TIME_NS_MAX:
+            raise FeedError(
+                f"feed {self.identity}: expected a recording that stays before the year 2255 when "
+                f"shifted {pass_index} times, found one that covers {extent.span_ns} ns; a line "
+                "with a damaged time will do that: repeat it less often, or take the line out"
+            )
         for frames in merge(streams):
             for block in frames.blocks(shift_ns, pass_index):
                 self.tally.frames += len(block.payloads)

@@ -34,7 +34,7 @@ def find_files(texts: str, *, kind: str, suffixes: Collection[str] | None = None
     found: dict[Path, None] = {}
     names = [name.strip() for name in re.split(f"[,{re.escape(os.pathsep)}]", texts)]
     for name in filter(None, names):
-        path = Path(name).expanduser().resolve()
+        path = path_of(name, kind=kind)
         if path.is_dir():
             inside = sorted(file for file in path.iterdir() if _is_wanted(file, suffixes))
             if not inside:
@@ -55,6 +55,22 @@ def find_files(texts: str, *, kind: str, suffixes: Collection[str] | None = None
     if not found:
         raise FeedError(f"feed {kind}: expected {kind}:PATH[,PATH…], found no path; add one")
     return list(found)
+
+
+def path_of(name: str, *, kind: str) -> Path:
+    """Return the absolute path of a name a person typed.
+
+    Raises:  FeedError if no file can have that name.
+    """
+    try:
+        path = Path(name).expanduser().resolve()
+        path.exists()
+    except (ValueError, RuntimeError, OSError) as error:  # NUL, no such home, a loop, too long
+        cause = error.strerror if isinstance(error, OSError) else str(error)
+        raise FeedError(
+            f"feed {kind}:{name[:80]!r}: expected a path, found {cause}; check the name"
+        ) from error
+    return path
 
 
 def _is_wanted(file: Path, suffixes: Collection[str] | None) -> bool:

@@ -1,5 +1,6 @@
 """Ticks in CSV or Parquet files as a feed of `plain` frames."""
 
+import codecs
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,12 +18,15 @@ from feeds.faults import note_fault
 from feeds.mapping import TableMapping, guess_mapping, read_mapping
 from feeds.recording import RecordedFeed, SourceFrames
 from feeds.selection import check_symbols
-from feeds.sources import Source, find_files, group_sources, identity_of
+from feeds.sources import Source, find_files, group_sources, identity_of, path_of
 from feeds.ticks import frames_of_rows
 from headrace.errors import FeedError
 from headrace.feed import FeedOptions, FeedTally
 
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst", ".parquet")
+
+_DAMAGE = (pa.ArrowException, OSError)
+"""What Arrow raises for a file that is no table, or damaged, or of a kind it does not know."""
 
 
 def open_table(paths: str, map_file: str | None, options: FeedOptions) -> RecordedFeed:
@@ -32,16 +36,16 @@ def open_table(paths: str, map_file: str | None, options: FeedOptions) -> Record
     """
     check_symbols(options.symbols, kind="table")
     files = find_files(paths, kind="table", suffixes=SUFFIXES)
-    chosen = read_mapping(Path(map_file).expanduser()) if map_file else None
+    chosen = read_mapping(path_of(map_file, kind="table")) if map_file else None
     mappings = {}
     for file in files:
         names = _column_names(file)
         mapping = mappings[file] = chosen or guess_mapping(file, names)
-        missing = sorted(set(mapping.columns.values()) - set(names))
-        if missing:
+        unclear = sorted(name for name in set(mapping.columns.values()) if names.count(name) != 1)
+        if unclear:
             raise FeedError(
-                f"feed table: {file}: expected the column {', '.join(missing)} of the mapping; "
-                f"found {', '.join(names)}; correct the mapping (docs/feeds.md)"
+                f"feed table: {file}: expected the column {', '.join(unclear)} of the mapping "
+                f"once; found {', '.join(names)}; correct the mapping (docs/feeds.md)"
             )
     sources = group_sources(files, kind="table")
     symbols = frozenset(map(str.upper, options.symbols))
@@ -61,7 +65,7 @@ def _column_names(file: Path) -> list[str]:
             return list(pa_parquet.read_schema(file).names)
         with _DecompressedFile(file, limits.HEAD_BYTES, FeedTally()) as stream:
             return list(_open_csv(stream, None, limits.HEAD_BYTES, FeedTally()).schema.names)
-    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
+    except (*_DAMAGE, UnicodeDecodeError) as error:
         raise FeedError(
             f"feed table: {file}: expected a CSV or Parquet table, found {error}; name another file"
         ) from error
@@ -104,7 +108,7 @@ def _read_rows(
             return
         with _DecompressedFile(file, block_bytes, tally) as stream:
             yield from _open_csv(stream, names, block_bytes, tally)
-    except (pa.ArrowInvalid, OSError) as error:
+    except _DAMAGE as error:
         note_fault(tally, "file_cut", file, f"{error}; the rest is dropped")
 
 
@@ -131,13 +135,29 @@ def _open_csv(
     )
 
 
+def _valid_text(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the same text, bytes that are no UTF-8 replaced; damage is raised behind it."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for piece in pieces:
+        waits = bool(decoder.getstate()[0])
+        text = piece if piece.isascii() and not waits else decoder.decode(piece).encode()
+        if text:
+            yield text
+    if rest := decoder.decode(b"", final=True):
+        yield rest.encode()
+
+
 class _DecompressedFile(RawIOBase):
-    """A file's decompressed bytes; damage ends it early and is noted."""
+    """A file's decompressed text; damage ends it early and is noted.
+
+    Bytes that are no UTF-8 become a mark that no field may hold: Arrow's reader would lose count of
+    the rows they stand in.
+    """
 
     def __init__(self, file: Path, piece_bytes: int, tally: FeedTally) -> None:
         self._file = file
         self._tally = tally
-        self._pieces = read_pieces(file, piece_bytes)
+        self._pieces = _valid_text(read_pieces(file, piece_bytes))
         self._rest = b""
 
     def readable(self) -> bool:

@@ -13,6 +13,9 @@ from feeds.recording import SourceFrames
 from headrace.feed import FeedTally
 
 _TIME_NS_MAX = 9 * 10**18
+_NO_TEXT = "\ufffd"
+"""Of a column whose type has no text: a list, a record."""
+
 _PATTERNS = {
     "ts": r"^\d{1,18}$|^[1-8]\d{18}$",
     "symbol": r"^[!-~]+$",
@@ -29,7 +32,7 @@ def frames_of_rows(
     `symbols` (upper case) keeps these only, all if empty. Dropped rows are counted by reason.
     """
     texts = {name: _column(rows, mapping, name) for name in mapping.fields}
-    reasons = _reasons(texts, mapping)
+    reasons = _reasons(texts, mapping, _TIME_NS_MAX // _unit_ns(rows, mapping))
     if symbols:
         chosen = pc.is_in(pc.ascii_upper(texts["symbol"]), pa.array(sorted(symbols)))
         reasons[(reasons == "") & ~_mask(chosen)] = "not_selected"
@@ -38,7 +41,7 @@ def frames_of_rows(
     if not good.all():
         tally.dropped.update(Counter(reasons[~good].tolist()))
     kept = {name: column.filter(pa.array(good)) for name, column in texts.items()}
-    times = kept["ts"].cast(pa.int64()).to_numpy() * NS_BY_UNIT[mapping.ts_unit]
+    times = kept["ts"].cast(pa.int64()).to_numpy() * _unit_ns(rows, mapping)
     columns = {name: column.to_pylist() for name, column in kept.items() if name != "ts"}
     instruments = {
         symbol: json_text(f"{mapping.market}:{symbol}") for symbol in set(columns["symbol"])
@@ -48,17 +51,34 @@ def frames_of_rows(
     return SourceFrames(VENUE, times, payloads)
 
 
+def _unit_ns(rows: Any, mapping: TableMapping) -> int:
+    """Return what one of the time column is worth: what Arrow says, else what the mapping does."""
+    kind = rows.column(mapping.columns["ts"]).type
+    return NS_BY_UNIT[kind.unit if pa.types.is_timestamp(kind) else mapping.ts_unit]
+
+
 def _column(rows: Any, mapping: TableMapping, name: str) -> Any:
     """Return a field as texts: from a column of any type, or its constant."""
     if name not in mapping.columns:
         return pa.repeat(pa.scalar(mapping.constants.get(name, "")), rows.num_rows)
     column = rows.column(mapping.columns[name])
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp(mapping.ts_unit)).cast(pa.int64())
-    return pc.fill_null(column.cast(pa.string()), "")
+        column = column.cast(pa.int64())
+    try:
+        texts = column.cast(pa.string())
+        texts.validate(full=True)
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        return pa.repeat(pa.scalar(_NO_TEXT), rows.num_rows)
+    except pa.ArrowInvalid:
+        # Bytes that are no UTF-8 in some row: they become a mark that no pattern takes.
+        found = column.cast(pa.binary()).to_pylist()
+        texts = pa.array(
+            [None if text is None else text.decode(errors="replace") for text in found]
+        )
+    return pc.fill_null(texts, "")
 
 
-def _reasons(texts: dict[str, Any], mapping: TableMapping) -> Any:
+def _reasons(texts: dict[str, Any], mapping: TableMapping, time_max: int) -> Any:
     """Return for each row why it is dropped, "" if it is not; the first reason counts."""
     count = len(texts["ts"])
     reasons = np.full(count, "", dtype=object)
@@ -77,7 +97,7 @@ def _reasons(texts: dict[str, Any], mapping: TableMapping) -> Any:
         )
     digits = pa.array(np.where(reasons == "", texts["ts"].to_numpy(zero_copy_only=False), "0"))
     times = digits.cast(pa.int64()).to_numpy()
-    beyond = times > _TIME_NS_MAX // NS_BY_UNIT[mapping.ts_unit]
+    beyond = times > time_max
     reasons[beyond] = "row_malformed"
     return reasons
 

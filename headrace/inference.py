@@ -187,7 +187,7 @@ def read_contract(folder: Path) -> Contract:
     path = folder / CONTRACT_FILE
     try:
         contract = msgspec.json.decode(_read(path), type=Contract)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(
             f"{path}: expected a model's contract, found {error}; train the model again"
         ) from error

@@ -85,6 +85,10 @@ FEED_BACKLOG_RECORDS_MAX = 100_000
 """Records the slowest step may lie behind before a feed at full speed pauses: a few seconds' work,
 so that latency, and what steps hold while they wait for one another, stay bounded."""
 
+PACE_WAIT_S_MAX = 3_600.0
+"""Longest wait of a paced feed for its next frame: a line whose time is damaged may lie centuries
+ahead. A longer one is cut, and what follows keeps its distance to it."""
+
 PACE_SLICE_NS = 50_000_000
 """Most market time in one block of a paced feed: what a person sees as continuous."""
 

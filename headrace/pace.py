@@ -11,6 +11,9 @@ from headrace.feed import FrameBlock
 
 _SECOND_NS = 1_000_000_000
 
+SPEED_MIN, SPEED_MAX = 1e-6, 1e9
+"""Times real time: a second in 12 days, 30 years in one. Beyond, times leave 64 bits."""
+
 
 def parse_speed(text: str) -> float | None:
     """Return how many times real time `max`, `1` or another number asks for; None for `max`.
@@ -23,9 +26,10 @@ def parse_speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if not 0 < speed < float("inf"):
+    if not SPEED_MIN <= speed <= SPEED_MAX:
         raise FeedError(
-            f"speed {text!r}: expected max or a number above 0 (1 is real time); try --speed 1"
+            f"speed {text[:40]!r}: expected max or a number above 0, from {SPEED_MIN:g} to "
+            f"{SPEED_MAX:g} (1 is real time); try --speed 1"
         )
     return speed
 
@@ -40,8 +44,9 @@ def paced(
     """Yield the same frames when their receive time is due, `speed` times as fast as received.
 
     The first frame is due at once; a block that comes late is not waited for, and what follows
-    keeps to the same schedule. Blocks are split so that none covers more than
-    `limits.PACE_SLICE_NS` of the reader's time; times that run backwards are due at once.
+    keeps to the same schedule; no wait is longer than `limits.PACE_WAIT_S_MAX`. Blocks are split
+    so that none covers more than `limits.PACE_SLICE_NS` of the reader's time; times that run
+    backwards are due at once.
     `speed` None yields the blocks as they are.
     """
     if speed is None:
@@ -58,6 +63,9 @@ def paced(
         for begin, end in _slices(block, int(limits.PACE_SLICE_NS * speed)):
             due_ns = start_ns + int((int(times[begin:end].max()) - first_ns) / speed)
             wait_ns = due_ns - clock_ns()
+            over_ns = wait_ns - int(limits.PACE_WAIT_S_MAX * _SECOND_NS)
+            if over_ns > 0:
+                start_ns, wait_ns = start_ns - over_ns, wait_ns - over_ns
             if wait_ns > 0:
                 sleep(wait_ns / _SECOND_NS)
             yield _rows(block, begin, end)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
@@ -87,14 +88,17 @@ class Settings(BaseSettings):
     @field_validator("home", "cache")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+        try:
+            return path.expanduser().absolute()
+        except RuntimeError as error:  # no such person, or one without a home
+            raise ValueError(f"expected a path; {error}") from error
 
     @field_validator("kafka")
     @classmethod
     def _bootstrap(cls, text: str | None) -> str | None:
         for server in (text or "").split(",") if text else ():
             host, _, port = server.strip().rpartition(":")
-            if not host or not port.isdecimal() or not 1 <= int(port) <= _PORT_MAX:
+            if not host or not _is_port(port):
                 raise ValueError("expected host:port[,host:port…]")
         return text
 
@@ -111,8 +115,8 @@ class Settings(BaseSettings):
     @field_validator("schema_registry")
     @classmethod
     def _registry_url(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("http://", "https://")):
-            raise ValueError("expected a URL that begins with http:// or https://")
+        if url is not None and not (url.startswith(("http://", "https://")) and _is_url(url)):
+            raise ValueError("expected a URL that begins with http:// or https:// and names a host")
         return url
 
     @classmethod
@@ -126,6 +130,21 @@ class Settings(BaseSettings):
             return cls(**chosen)
         except ValidationError as error:
             raise UsageError(_explain(error)) from None  # the cause would print the values again
+
+
+def _is_url(text: str) -> bool:
+    """Tell whether a client can be made for it; a whole path and query are its own affair."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return bool(parts.hostname) and text.isascii() and text.isprintable() and " " not in text
+
+
+def _is_port(text: str) -> bool:
+    digits = text.isascii() and text.isdigit() and len(text) <= len(str(_PORT_MAX))
+    return digits and 1 <= int(text) <= _PORT_MAX
 
 
 def _require_scheme(secret: SecretStr | None, schemes: tuple[str, ...]) -> SecretStr | None:

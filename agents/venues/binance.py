@@ -13,6 +13,7 @@ from agents.venues import outcome
 from agents.venues.depth import Depth, DepthRule, Verdict
 from agents.venues.outcome import FrameError
 from agents.venues.reading import BUY, ID_MAX, SELL, UNKNOWN, Reading
+from agents.venues.source_state import NAME_LENGTH_MAX
 from agents.venues.timestamps import ABSENT, epoch_ns
 
 Id = Annotated[int, msgspec.Meta(ge=-1, le=ID_MAX)]
@@ -113,8 +114,9 @@ def futures_name(symbol: str) -> str:
 
 
 def _named(symbol: str) -> str:
-    if not symbol:
-        raise FrameError(outcome.MALFORMED, "the frame names no symbol (`s`)")
+    """Return the symbol if it can be one: what is not must not fill the cache of names."""
+    if not symbol or len(symbol) > NAME_LENGTH_MAX:
+        raise FrameError(outcome.MALFORMED, f"symbol (`s`) {symbol[:40]!r}: expected a name")
     return symbol
 
 
@@ -208,7 +210,7 @@ def _read_snapshot(event: _Event, stream: str, reading: Reading) -> str:
 def _snapshot_slot(event: _Event, stream: str, reading: Reading) -> int:
     """Return whose book a snapshot is: most do not say, so it must be the source's only one."""
     if event.symbol:
-        return reading.slot(futures_name(event.symbol))
+        return reading.slot(futures_name(_named(event.symbol)))
     if stream:
         return reading.slot(SPOT + stream.partition("@")[0].upper())
     # Snapshots of futures carry times, those of spot none.

@@ -221,11 +221,17 @@ def _read_value(  # noqa: C901 (a number is read in one go)
     negative = at < end and buffer[at] == _MINUS
     if negative:
         at += 1
+    first = at
     at, mantissa, kept, decimals, status = _read_digits(buffer, at, end, scale)
     exponent = 0
-    if status == GOOD and at < end and (buffer[at] == _SMALL_E or buffer[at] == _LARGE_E):
-        at, exponent, status = _read_exponent(buffer, at + 1, end)
+    if at < end and at > first and (buffer[at] == _SMALL_E or buffer[at] == _LARGE_E):
+        at, exponent, exponent_status = _read_exponent(buffer, at + 1, end)
+        if exponent > 0:
+            # Read once more: digits beyond the scale are within it after all.
+            _, mantissa, kept, decimals, status = _read_digits(buffer, first, end, scale + exponent)
         decimals = max(0, decimals - exponent)
+        if exponent_status == BAD:
+            status = BAD
     if quoted and status != BAD:
         if at >= end or buffer[at] != _QUOTE:
             status = BAD

@@ -23,6 +23,9 @@ CHECKSUM_LEVELS = 10
 DEPTHS = (10, 25, 100, 500, 1_000)
 """Depths one can subscribe to; a book is cut to its own, the venue tells nothing beyond it."""
 
+DEPTH_BY_TEXT = {str(depth): depth for depth in DEPTHS}
+CHECKSUM_DIGITS_MAX = len(str(0xFFFFFFFF))
+
 CONTROL_EVENTS = frozenset(
     {"heartbeat", "systemStatus", "subscriptionStatus", "pong", "ping", "error"}
 )
@@ -140,9 +143,7 @@ def _read_array(fields: list[Raw], reading: Reading) -> str:
         return _read_rows(_decode_rows(fields[1]), slot, reading)
     if not reading.claim(slot, "book", channel):
         return outcome.IGNORED_TYPE
-    depth_text = channel.partition("-")[2]
-    known = depth_text.isascii() and depth_text.isdigit() and int(depth_text) in DEPTHS
-    levels_max = int(depth_text) if known else LEVELS_MAX
+    levels_max = DEPTH_BY_TEXT.get(channel.partition("-")[2], LEVELS_MAX)
     return _read_sides([_decode_sides(part) for part in fields[1:-2]], slot, levels_max, reading)
 
 
@@ -155,7 +156,8 @@ def _read_sides(parts: list[_Sides], slot: int, levels_max: int, reading: Readin
         bids = part.b or part.bids or bids
         asks = part.a or part.asks or asks
         check = part.c or check
-    if check and not (check.isascii() and check.isdigit()):
+    digits = check.isascii() and check.isdigit() and len(check) <= CHECKSUM_DIGITS_MAX
+    if check and not digits:
         raise FrameError(outcome.MALFORMED, f"checksum {check[:20]!r}: expected digits")
     depth = Depth(
         position=reading.position,
@@ -195,12 +197,11 @@ def _read_books(message: _Message, reading: Reading) -> str:
     books = _decode_books(message.data or NO_LEVELS)
     for book in books:
         slot = reading.slot(MARKET + book.symbol)
-        subscribed = reading.state.subscribed_depths
-        if snapshot and book.symbol not in subscribed:
+        if snapshot and book.symbol not in reading.state.subscribed_depths:
             # The answer to the subscription was not seen: the least depth that holds this many.
             deepest = max(len(book.bids), len(book.asks))
             fitting = [depth for depth in DEPTHS if depth >= deepest]
-            subscribed[book.symbol] = fitting[0] if fitting else LEVELS_MAX
+            reading.state.subscribe(book.symbol, fitting[0] if fitting else LEVELS_MAX)
         depth = Depth(
             position=reading.position,
             slot=slot,
@@ -208,7 +209,7 @@ def _read_books(message: _Message, reading: Reading) -> str:
             snapshot=snapshot,
             checksum=ABSENT if book.checksum is None else book.checksum,
             event_time_ns=iso_ns(book.timestamp) if book.timestamp else ABSENT,
-            levels_max=subscribed.get(book.symbol, LEVELS_MAX),
+            levels_max=reading.state.subscribed_depths.get(book.symbol, LEVELS_MAX),
         )
         bids = levels_text((level.price, level.qty) for level in book.bids)
         asks = levels_text((level.price, level.qty) for level in book.asks)
@@ -245,5 +246,5 @@ def _read_answer(message: _Message, reading: Reading) -> str:
     if message.method == "subscribe" and bytes(message.result).startswith(b"{"):
         answer = _decode_subscribed(message.result)
         if answer.channel == "book" and answer.depth in DEPTHS:
-            reading.state.subscribed_depths[answer.symbol] = answer.depth
+            reading.state.subscribe(answer.symbol, answer.depth)
     return outcome.CONTROL

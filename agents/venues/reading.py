@@ -16,6 +16,9 @@ AGGRESSORS = ("UNKNOWN", "BUY", "SELL")
 
 ID_MAX = 1 << 62
 
+CHANNEL_LENGTH_MAX = 120
+"""A channel's name is remembered with its instrument: longer ones are of no venue."""
+
 Text = Raw | bytes
 """A JSON number, or a JSON string that holds one, as it stood in the frame."""
 
@@ -82,7 +85,10 @@ class Reading:
         """Return whether this channel is the one an instrument's trades or book are taken from.
 
         The first one seen is: two channels of the same kind would count everything twice.
+        Raises:  FrameError if the channel's name is longer than any.
         """
+        if len(channel) > CHANNEL_LENGTH_MAX:
+            raise FrameError(MALFORMED, f"channel {channel[:40]!r}…: expected a name of one")
         return self.state.channels.setdefault(f"{kind}/{slot}", channel) == channel
 
     def trade(

@@ -16,9 +16,13 @@ INSTRUMENTS_MAX = 10_000
 
 NAME_LENGTH_MAX = 80
 
+HEADER_BYTES_MAX = 512 * 2**10
+"""Bytes of the header in one page: with thousands of instruments it is longer than a Kafka record
+may be (1 MB), and goes on in pages -1, -2, …"""
+
 
 class _Header(msgspec.Struct, array_like=True):
-    """Everything but the books: page 0."""
+    """Everything but the books: page 0, and those below it where it is long."""
 
     names: list[str]
     sequences: bytes
@@ -56,6 +60,7 @@ class SourceState:
         self.subscribed_depths: dict[str, int] = {}
         self.trade_ids: dict[int, int] = {}
         self.books: dict[int, TrackedBook] = {}
+        self.header_parts = 0
 
     def add_instrument(self, name: str) -> int:
         """Return the slot of an instrument seen for the first time.
@@ -83,6 +88,16 @@ class SourceState:
         self.size_scales[slot] = instrument.size_scale
         return slot
 
+    def subscribe(self, symbol: str, depth: int) -> None:
+        """Remember how deep a book was subscribed to, if its name can be one and there is room.
+
+        What is not remembered is taken for the deepest book there is.
+        """
+        is_new = symbol not in self.subscribed_depths
+        full = len(self.subscribed_depths) >= INSTRUMENTS_MAX
+        if len(symbol) <= NAME_LENGTH_MAX and not (is_new and full):
+            self.subscribed_depths[symbol] = depth
+
     def book(self, slot: int) -> TrackedBook:
         """Return the book of a slot, a new one that awaits its snapshot if there is none."""
         found = self.books.get(slot)
@@ -97,8 +112,19 @@ class SourceState:
         self.channels.clear()
         self.trade_ids.clear()
 
+    def header_pages(self) -> dict[int, bytes | None]:
+        """Return the header in pages 0, -1, -2, …; None for those it no longer needs."""
+        header = self.header()
+        starts = range(0, len(header), HEADER_BYTES_MAX)
+        pages: dict[int, bytes | None] = dict.fromkeys(range(1 - self.header_parts, 0))
+        pages |= {
+            -part: header[start : start + HEADER_BYTES_MAX] for part, start in enumerate(starts)
+        }
+        self.header_parts = len(starts)
+        return pages
+
     def header(self) -> bytes:
-        """Return page 0."""
+        """Return everything but the books as MessagePack."""
         count = len(self.names)
         return msgspec.msgpack.encode(
             _Header(
@@ -117,13 +143,16 @@ class SourceState:
         )
 
     @classmethod
-    def of_header(cls, page: bytes) -> "SourceState":
-        """Return the state whose page 0 this is, its books still empty."""
-        header = msgspec.msgpack.decode(page, type=_Header)
+    def of_header(cls, text: bytes) -> "SourceState":
+        """Return the state whose header this is, its books still empty."""
+        header = msgspec.msgpack.decode(text, type=_Header)
         state = cls()
         for name in header.names:
             state.add_instrument(name)
         count = len(header.names)
+        slots = {*header.depth_slots, *header.book_slots, *header.trade_ids}
+        if len(state.slots) < count or not slots <= set(range(count)):
+            raise ValueError(f"expected {count} names, each once, and slots below {count}")
         state.sequences[:count] = np.frombuffer(header.sequences, np.int64)
         state.receive_times[:count] = np.frombuffer(header.receive_times, np.int64)
         state.last_sequence = header.last_sequence
@@ -144,7 +173,7 @@ class SourceState:
 
 
 class SourceCodec:
-    """Writes a source as page 0 and, from page 1 on, `BOOK_PAGES` pages for each slot's book."""
+    """Writes a source: its header in pages 0, -1, …, each slot's book in `BOOK_PAGES` from 1 on."""
 
     def new(self, key: str) -> SourceState:  # noqa: ARG002 (the protocol's)
         """Return the state of a source that was never seen."""
@@ -152,7 +181,7 @@ class SourceCodec:
 
     def dump(self, state: SourceState) -> Mapping[int, bytes | None]:
         """Return the header and the pages of books that changed since the last dump."""
-        pages: dict[int, bytes | None] = {0: state.header()}
+        pages = state.header_pages()
         for slot, book in state.books.items():
             first = 1 + slot * BOOK_PAGES
             pages |= {first + page: value for page, value in book.dump().items()}
@@ -160,10 +189,14 @@ class SourceCodec:
 
     def load(self, key: str, pages: Mapping[int, bytes]) -> SourceState:  # noqa: ARG002 (as `new`)
         """Return the source that these pages were dumped from."""
-        state = SourceState.of_header(pages[0])
+        parts = [
+            pages[page] for page in sorted((page for page in pages if page <= 0), reverse=True)
+        ]
+        state = SourceState.of_header(b"".join(parts))
+        state.header_parts = len(parts)
         by_slot: dict[int, dict[int, bytes]] = {}
         for page, value in pages.items():
-            if page:
+            if page > 0:
                 by_slot.setdefault((page - 1) // BOOK_PAGES, {})[(page - 1) % BOOK_PAGES] = value
         for slot, found in by_slot.items():
             state.books[slot].load(found)

@@ -17,6 +17,7 @@ _MILLIS_MAX = 10**14
 _SECONDS_CACHED_MAX = 4_096
 _SECOND_LENGTH = len("2021-04-17T16:43:37")
 _FRACTION_DIGITS = 9
+_SECONDS_DIGITS_MAX = len(str(TIME_NS_MAX)) - _FRACTION_DIGITS
 
 
 def epoch_ns(count: int) -> int:
@@ -32,7 +33,8 @@ def epoch_ns(count: int) -> int:
 def seconds_ns(text: str) -> int:
     """Return nanoseconds of seconds since the epoch as decimal text, `1618678133.365913`."""
     whole, _, fraction = text.partition(".")
-    return _joined(text, int(whole) if _is_digits(whole) else ABSENT, fraction)
+    is_count = _is_digits(whole) and len(whole) <= _SECONDS_DIGITS_MAX
+    return _joined(text, int(whole) if is_count else ABSENT, fraction)
 
 
 def iso_ns(text: str) -> int:

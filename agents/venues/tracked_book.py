@@ -7,7 +7,7 @@ from enum import IntEnum
 import msgspec
 import numpy as np
 
-from agents.market.order_book import ROWS, OrderBook
+from agents.market.order_book import KEY, LEVELS_MAX, ROWS, OrderBook
 from agents.venues.depth import Depth, DepthRule, Verdict
 from agents.venues.timestamps import ABSENT
 from headrace.batch import IntArray
@@ -16,8 +16,9 @@ from schemas.instruments import Instrument
 HELD_CHANGES_MAX = 1_024
 """Changes held for a snapshot: 20 s of the fastest stream, far longer than REST takes."""
 
-HELD_LEVELS_MAX = 65_536
-"""Levels in them, 1.5 MiB; beyond either limit the oldest go: the snapshot has to be newer."""
+HELD_LEVELS_MAX = 32_768
+"""Levels in them, 0.75 MiB: they may all stand in one page, and a page in one Kafka record (1 MB).
+Beyond either limit the oldest go: the snapshot has to be newer."""
 
 CHUNK_LEVELS = 256
 """Levels in a page, counted from the deep end: changes near the top rewrite the last pages only."""
@@ -202,7 +203,7 @@ class TrackedBook:
                 return
             self._forget_held(1)
             if verdict is Verdict.NEXT:
-                updates = np.frombuffer(held.levels, np.int64).reshape(ROWS, -1)
+                updates = np.frombuffer(held.levels, np.int64).reshape(ROWS, -1).copy()
                 bounds = (0, held.bids, updates.shape[1])
                 self.book.apply(updates, bounds, change.levels_max, tops, row)
                 self.last_id, self.fresh = change.last_id, False
@@ -244,6 +245,7 @@ class TrackedBook:
     def load(self, pages: Mapping[int, bytes]) -> None:
         """Take the pages a book was dumped to; this one is new."""
         header = msgspec.msgpack.decode(pages[HEADER_PAGE], type=_Header)
+        _require_levels(header)
         self.integrity = Integrity(header.integrity)
         self.last_id, self.fresh, self.quoted = header.last_id, header.fresh, header.quoted
         self.book.restore(
@@ -258,7 +260,9 @@ class TrackedBook:
             page = pages.get(HELD_PAGE + chunk % _HELD_PAGES)
             if page is not None:
                 self._held.extend(msgspec.msgpack.decode(page, type=list[_Held]))
-        self._held_levels = sum(len(held.levels) // (8 * ROWS) for held in self._held)
+        self._held_levels = sum(_held_levels(held) for held in self._held)
+        if len(self._held) != header.held_count or self._held_levels > HELD_LEVELS_MAX:
+            raise ValueError(f"expected {header.held_count} changes held, found {len(self._held)}")
         # So that the next dump deletes what is forgotten until then, and writes what changed.
         self._written = dict(pages)
         self._dirty = False
@@ -270,9 +274,32 @@ class TrackedBook:
         return chunks
 
 
+def _require_levels(header: _Header) -> None:
+    """Raise ValueError unless these can be counts: loops run over them without a check."""
+    levels = header.bid_levels, header.ask_levels
+    if not all(0 <= count <= LEVELS_MAX for count in levels) or header.held_first < 0:
+        raise ValueError(f"expected up to {LEVELS_MAX} levels a side, found {levels}")
+
+
+def _held_levels(held: _Held) -> int:
+    """Return how many levels a change has, of which `bids` are bids.
+
+    Raises:  ValueError if its bytes are no levels, or it has more bids than levels.
+    """
+    levels, rest = divmod(len(held.levels), 8 * ROWS)
+    if rest or not 0 <= held.bids <= levels:
+        raise ValueError(f"expected up to {held.bids} bids of {levels} levels, {rest} bytes over")
+    return levels
+
+
 def _joined(pages: Mapping[int, bytes], first: int, levels: int) -> IntArray:
     chunks = -(-levels // CHUNK_LEVELS)
     parts = [
         np.frombuffer(pages[first + chunk], np.int64).reshape(ROWS, -1) for chunk in range(chunks)
     ]
-    return np.concatenate(parts, axis=1) if parts else np.empty((ROWS, 0), np.int64)
+    joined = np.concatenate(parts, axis=1) if parts else np.empty((ROWS, 0), np.int64)
+    if joined.shape[1] != levels or not (np.diff(joined[KEY]) > 0).all():
+        raise ValueError(
+            f"expected {levels} levels in order, found {joined.shape[1]} or a disorder"
+        )
+    return joined

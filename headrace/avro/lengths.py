@@ -12,6 +12,8 @@ from headrace.batch import IntArray
 
 _FIXED_BYTES = {"boolean": 1, "float": 4, "double": 8}
 
+VARINT_BYTES_MAX = 10
+
 ONE_BYTE_SYMBOLS_MAX = 64
 """Enum symbols whose index takes one byte."""
 
@@ -88,3 +90,24 @@ def _add_varints(values: IntArray, lengths: IntArray) -> None:
             zigzag >>= np.uint64(7)
             size += 1
         lengths[row] += size
+
+
+@numba.njit(cache=True, nogil=True)
+def past_varints(body: Any, at: int, count: int, bits: int) -> int:
+    """Return the place after so many varints of so many bits; -1 - its place for a bad one."""
+    for _ in range(count):
+        first = at
+        zigzag = np.uint64(0)
+        while True:
+            if at >= len(body) or at - first >= VARINT_BYTES_MAX:
+                return -1 - first
+            byte = body[at]
+            if at - first == VARINT_BYTES_MAX - 1 and byte > 1:
+                return -1 - first
+            zigzag |= np.uint64(byte & 0x7F) << np.uint64(7 * (at - first))
+            at += 1
+            if byte < 0x80:  # noqa: PLR2004  (the bit that says a byte follows)
+                break
+        if bits < 64 and zigzag >> np.uint64(bits):  # noqa: PLR2004  (all there are)
+            return -1 - first
+    return at

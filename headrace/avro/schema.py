@@ -1,6 +1,7 @@
 """Avro schemas from `schemas/avro`, as the engine uses them: text, fields, Arrow types."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import fastavro
 import pyarrow as pa
+import pyruhvro
 
 from headrace.errors import SchemaError
 
@@ -19,6 +21,24 @@ _ARROW_BY_AVRO = {
     "double": pa.float64(),
     "boolean": pa.bool_(),
 }
+
+
+NESTING_MAX = 8
+"""Types within one another in a field: more is no schema that anyone reads."""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_OWN_MARK = "__fastavro_parsed__"
+"""A key by which fastavro knows what it has checked already: from outside it would be a lie."""
+
+_REFUSALS = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,  # fastavro asks an object for what a text has
+    RecursionError,
+    fastavro.schema.SchemaParseException,
+)
 
 
 @dataclass(frozen=True)
@@ -60,14 +80,28 @@ def parse_schema(text: str, where: str) -> AvroSchema:
     """
     try:
         document = json.loads(text)
+        if not isinstance(document, dict) or document.get("type") != "record":
+            raise TypeError(f"{str(document)[:80]}")
+        if _OWN_MARK in document:
+            raise KeyError(_OWN_MARK)
         fastavro.parse_schema(document)
-    except (ValueError, fastavro.schema.SchemaParseException, KeyError, TypeError) as error:
-        raise SchemaError(f"{where}: expected an Avro record schema, found {error}") from error
-    if not isinstance(document, dict) or document.get("type") != "record":
-        raise SchemaError(f"{where}: expected an Avro record schema, found {str(document)[:80]}")
-    schema = AvroSchema(document["name"], json.dumps(document, separators=(",", ":")))
-    _ = schema.arrow  # a field no column can carry is found here, not in the middle of a run
+        schema = AvroSchema(document["name"], json.dumps(document, separators=(",", ":")))
+        _require_names(schema)
+        # What no column can carry, or the fast codec cannot write, is found here, not in a run.
+        pyruhvro.serialize_record_batch(
+            pa.RecordBatch.from_pylist([], schema=schema.arrow), schema.text, 1
+        )
+    except _REFUSALS as error:
+        found = f"{type(error).__name__}: {error}"[:300]
+        raise SchemaError(f"{where}: expected an Avro record schema, found {found}") from error
     return schema
+
+
+def _require_names(schema: AvroSchema) -> None:
+    names = [field["name"] for field in schema.fields]
+    odd = [name for name in names if not _NAME.fullmatch(name)]
+    if odd or len(set(names)) < len(names):
+        raise ValueError(f"field names {names}: each once, of letters, digits and _")
 
 
 def load_schema(folder: Path, stem: str) -> AvroSchema:
@@ -80,21 +114,23 @@ def load_schema(folder: Path, stem: str) -> AvroSchema:
     return parse_schema(text, str(path))
 
 
-def _arrow_type(avro: Any, where: str) -> tuple[pa.DataType, bool]:
+def _arrow_type(avro: Any, where: str, depth: int = 0) -> tuple[pa.DataType, bool]:
     """Return the Arrow type of an Avro type, and whether it may be null."""
+    if depth > NESTING_MAX:
+        raise SchemaError(f"{where}: expected at most {NESTING_MAX} types within one another")
     if isinstance(avro, list):
         rest = [kind for kind in avro if kind != "null"]
-        if len(rest) != 1 or len(rest) == len(avro):
+        if len(rest) != 1 or len(avro) != 2:  # noqa: PLR2004  (null and another)
             raise SchemaError(f'{where}: expected a type or ["null", type], found {avro}')
-        return _arrow_type(rest[0], where)[0], True
+        return _arrow_type(rest[0], where, depth + 1)[0], True
     if isinstance(avro, dict):
         kind = avro["type"]
         if kind == "enum":
             return pa.string(), False
         if kind == "array":
-            return pa.list_(_arrow_type(avro["items"], where)[0]), False
+            return pa.list_(_arrow_type(avro["items"], where, depth + 1)[0]), False
         if "logicalType" not in avro:
-            return _arrow_type(kind, where)
+            return _arrow_type(kind, where, depth + 1)
     found = _ARROW_BY_AVRO.get(avro) if isinstance(avro, str) else None
     if found is None:
         known = ", ".join(_ARROW_BY_AVRO)

@@ -12,11 +12,19 @@ import pyruhvro
 
 from headrace.avro.lengths import encoded_lengths
 from headrace.avro.schema import AvroSchema
+from headrace.avro.strict import require_record
 from headrace.batch import IntArray
-from headrace.errors import DecodeError, InvariantError
+from headrace.errors import DecodeError, InvariantError, SchemaError
 
 HEADER_BYTES = 5
 MAGIC = b"\x00"
+
+_WIDEST = {pa.int64(): 2**62, pa.int32(): 2**27}
+"""Numbers from here on, up or down, take ten bytes as a varint, or five as an int: what was cut off
+would not show in the length. No record of ours comes near."""
+
+CAUSE_CHARACTERS_MAX = 300
+"""Of a library's error: some print both schemas."""
 
 SchemaById = Callable[[int], AvroSchema]
 """Returns the schema a writer registered under an id; raises DecodeError if there is none."""
@@ -75,7 +83,7 @@ class Decoder:
         """Return the columns of these records, and which of them are none.
 
         A record that is not Confluent-framed, names an unknown schema, ends early or late, or
-        holds text that is not UTF-8 is bad; its neighbours are not.
+        holds what its schema does not allow is bad; its neighbours are not.
         """
         headers = {value[:HEADER_BYTES] if value else b"" for value in values}
         if len(headers) == 1:
@@ -98,7 +106,7 @@ class Decoder:
         if writer is None:
             try:
                 writer = self._schema_by_id(int.from_bytes(header[1:], "big"))
-            except DecodeError as error:
+            except (DecodeError, SchemaError) as error:  # whose schema it is, nobody here chose
                 return "unknown_schema_id", str(error)
             self._writers[header] = writer
         return writer
@@ -108,8 +116,11 @@ class Decoder:
         good: list[object] = []
         rows: list[int] = []
         bad: list[BadValue] = []
-        for row, value in enumerate(values):
-            writer = self._writer(value[:HEADER_BYTES] if value else b"")
+        headers = [value[:HEADER_BYTES] if value else b"" for value in values]
+        # Once a batch: a registry must not be asked for each of thousands of bad records.
+        writers = {header: self._writer(header) for header in dict.fromkeys(headers)}
+        for row, (header, value) in enumerate(zip(headers, values, strict=True)):
+            writer = writers[header]
             if not isinstance(writer, AvroSchema) or value is None:
                 bad.append(BadValue(row, *writer))  # type: ignore[misc]  # a value has a header
                 continue
@@ -133,12 +144,15 @@ def _decode_all(bodies: list[bytes], schema: AvroSchema) -> pa.RecordBatch | Non
     lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
     if not np.array_equal(encoded_lengths(records, schema), lengths) or not _is_utf8(records):
         return None
+    if any(_is_widest(column) for column in records.columns):
+        return None
     return pa.RecordBatch.from_arrays(records.columns, schema=schema.arrow)
 
 
 def _decode_one(body: bytes, writer: AvroSchema, reader: AvroSchema) -> object:
     stream = io.BytesIO(body)
     try:
+        require_record(body, writer)
         record = fastavro.schemaless_reader(stream, writer.parsed, reader.parsed)
     except (
         EOFError,
@@ -146,18 +160,25 @@ def _decode_one(body: bytes, writer: AvroSchema, reader: AvroSchema) -> object:
         IndexError,  # a union branch or enum symbol that is not there
         TypeError,
         OverflowError,
-        MemoryError,  # a length that a corrupt varint made up
         fastavro.read.SchemaResolutionError,
+        DecodeError,
     ) as error:
+        cause = str(error)[:CAUSE_CHARACTERS_MAX]
         raise DecodeError(
             f"expected a record of {writer.name}, found {len(body)} bytes from "
-            f"{body[:16].hex()}: {type(error).__name__}: {error}"
+            f"{body[:16].hex()}: {type(error).__name__}: {cause}"
         ) from error
-    if stream.tell() != len(body):
-        raise DecodeError(
-            f"expected a record of {writer.name} of {stream.tell()} bytes, found {len(body)}"
-        )
     return record
+
+
+def _is_widest(column: pa.Array) -> bool:
+    """Tell whether a number takes as many bytes as any: the fast decoder may have cut off bits."""
+    values = column.flatten() if pa.types.is_list(column.type) else column
+    widest = _WIDEST.get(values.type)
+    if widest is None or not len(values):
+        return False
+    span = pc.min_max(values).as_py()
+    return span["min"] is not None and (span["min"] < -widest or span["max"] >= widest)
 
 
 def _is_utf8(records: pa.RecordBatch) -> bool:

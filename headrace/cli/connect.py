@@ -4,9 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import psutil
 
+from headrace.errors import UsageError
 from headrace.servers import Endpoints, Servers
 from headrace.settings import Settings
 
@@ -24,6 +27,15 @@ def connected(settings: Settings, *, only: frozenset[str]) -> Iterator[Endpoints
         yield servers.endpoints
 
 
+class _Note(msgspec.Struct):
+    """What a run notes: its pid, and where its servers listen."""
+
+    pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    kafka: str
+    postgres: str
+    redis: str
+
+
 def write_endpoints(home: Path, endpoints: Endpoints, pid: int) -> Path:
     """Note where the servers of a run listen, for other commands; only its owner may read it."""
     path = home / ENDPOINTS_FILE
@@ -35,11 +47,20 @@ def write_endpoints(home: Path, endpoints: Endpoints, pid: int) -> Path:
 
 
 def read_endpoints(home: Path) -> Endpoints | None:
-    """Return where the servers of the run that holds this home listen; None if there is none."""
+    """Return where the servers of the run that holds this home listen; None if there is none.
+
+    Raises:  UsageError if the run's note is damaged.
+    """
+    path = home / ENDPOINTS_FILE
     try:
-        said = json.loads((home / ENDPOINTS_FILE).read_text())
+        said = msgspec.json.decode(path.read_bytes(), type=_Note)
     except FileNotFoundError:
         return None
-    if not psutil.pid_exists(said["pid"]):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(
+            f"{path}: expected where a run's servers listen, found {str(error)[:100]}; start the "
+            "run again, or remove the file if there is none"
+        ) from error
+    if not psutil.pid_exists(said.pid):
         return None
-    return Endpoints(said["kafka"], said["postgres"], said["redis"])
+    return Endpoints(said.kafka, said.postgres, said.redis)

@@ -23,6 +23,7 @@ _log = structlog.get_logger(__name__)
 # The kernel's boot time, which process start times are counted from, is corrected by NTP.
 _SAME_PROCESS_S = 2.0
 _REAP_TIMEOUT_S = 10.0
+_PID_MAX = 2**31 - 1
 
 
 class Home:
@@ -125,7 +126,7 @@ class Home:
             record = json.loads(self._record_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except ValueError:
+        except (ValueError, RecursionError):
             self.move_aside(self._record_path, "it is not JSON")
             return {}
         return record if isinstance(record, dict) else {}
@@ -167,14 +168,15 @@ def _read_holder(lock: IO[str]) -> dict[str, Any]:
     text = lock.read()
     try:
         found = json.loads(text) if text.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         found = {"pid": None}
     return found if isinstance(found, dict) else {"pid": None}
 
 
 def _process(pid: object, started: object) -> psutil.Process | None:
     """Return the process of that pid if it is the one that started then."""
-    if not isinstance(pid, int) or not isinstance(started, int | float):
+    is_pid = isinstance(pid, int) and 0 < pid <= _PID_MAX
+    if not isinstance(pid, int) or not is_pid or not isinstance(started, int | float):
         return None
     try:
         process = psutil.Process(pid)

@@ -6,7 +6,15 @@ import structlog
 from headrace.errors import RecordError
 from headrace.kafka.consumer import RawPart
 from headrace.kafka.producer import Producer
-from headrace.state.store import CHECKPOINT_KEY, Changes, Checkpoint, Store, page_bytes, page_name
+from headrace.state.store import (
+    CHECKPOINT_KEY,
+    Changes,
+    Checkpoint,
+    Store,
+    checkpoint_of,
+    page_bytes,
+    page_name,
+)
 from headrace.state.tables import PageKey
 
 log = structlog.get_logger(__name__)
@@ -59,7 +67,7 @@ class ChangelogTail:
             except (ValueError, msgspec.MsgspecError) as error:
                 raise RecordError(
                     f"changelog {part.topic}, partition {part.partition}, offset {offset}: "
-                    f"expected a page or a checkpoint, found key {name!r}: {error}"
+                    f"expected a page or a checkpoint, found key {(name or b'')[:100]!r}: {error}"
                 ) from error
 
     def _take(self, name: bytes | None, value: bytes | None, offset: int) -> None:
@@ -71,7 +79,7 @@ class ChangelogTail:
             return
         if value is None:
             raise ValueError("a checkpoint without a value")
-        found = msgspec.json.decode(value, type=Checkpoint)
+        found = checkpoint_of(value)
         self.checkpoint = msgspec.structs.replace(found, changelog_end=offset + 1)
         for table, pages in self._open.items():
             self._finished.setdefault(table, {}).update(pages)

@@ -3,12 +3,13 @@
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
 from rocksdict import Options, Rdict, WriteBatch
 
+from headrace.errors import InvariantError
 from headrace.state.tables import PageKey
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,9 @@ SEPARATOR = "\x00"
 
 Changes = Mapping[str, Mapping[PageKey, bytes | None]]
 """Changed pages by table; None deletes a page."""
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+"""A negative offset would mean a log's begin or end to Kafka's client."""
 
 Pages = dict[str, dict[PageKey, bytes]]
 """All pages by table."""
@@ -34,10 +38,10 @@ class Checkpoint(msgspec.Struct, frozen=True):
     tells how the tables are written.
     """
 
-    number: int = 0
-    offsets: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    changelog_end: int = 0
+    number: Count = 0
+    offsets: dict[str, Count] = {}
+    counts: dict[str, Count] = {}
+    changelog_end: Count = 0
     owner: str = ""
     is_released: bool = False
     layout: str = ""
@@ -65,18 +69,35 @@ class Store:
         self._db.write(batch)
 
     def checkpoint(self) -> Checkpoint | None:
-        """Return the checkpoint the state belongs to; None if there is no state yet."""
+        """Return the checkpoint the state belongs to; None if there is no state yet.
+
+        Raises:  InvariantError if what is there is none.
+        """
         value = self._db.get(CHECKPOINT_KEY)
-        return None if value is None else msgspec.json.decode(value, type=Checkpoint)
+        try:
+            return None if value is None else checkpoint_of(value)
+        except ValueError as error:
+            raise self._foreign(error) from error
 
     def pages(self) -> Pages:
-        """Return all pages by table."""
+        """Return all pages by table.
+
+        Raises:  InvariantError if something else is among them.
+        """
         found: Pages = {}
-        for name, value in self._db.items():
-            if name != CHECKPOINT_KEY:
-                table, key, page = page_name(name)
-                found.setdefault(table, {})[key, page] = value
+        try:
+            for name, value in self._db.items():
+                if name != CHECKPOINT_KEY:
+                    table, key, page = page_name(name)
+                    found.setdefault(table, {})[key, page] = value
+        except ValueError as error:
+            raise self._foreign(error) from error
         return found
+
+    def _foreign(self, error: ValueError) -> InvariantError:
+        return InvariantError(
+            f"state {self._path}: {error}; remove the folder: it is filled from the changelog"
+        )
 
     def clear(self) -> None:
         """Forget everything: what is here belongs to another log, or cannot be read."""
@@ -100,10 +121,27 @@ def page_bytes(table: str, key: str, page: int) -> bytes:
 
 
 def page_name(name: bytes) -> tuple[str, str, int]:
-    """Return table, key and page number of a page's name."""
-    table, rest = name.decode().split(SEPARATOR, 1)
-    key, page = rest.rsplit(SEPARATOR, 1)
-    return table, key, int(page)
+    """Return table, key and page number of a page's name.
+
+    Raises:  ValueError if it is none.
+    """
+    try:
+        table, rest = name.decode().split(SEPARATOR, 1)
+        key, page = rest.rsplit(SEPARATOR, 1)
+        return table, key, int(page)
+    except ValueError as error:
+        raise ValueError(f"expected TABLE, KEY, NUMBER, found {name[:100]!r}") from error
+
+
+def checkpoint_of(value: bytes) -> Checkpoint:
+    """Return the checkpoint in these bytes.
+
+    Raises:  ValueError if it is none: no offset is guessed.
+    """
+    try:
+        return msgspec.json.decode(value, type=Checkpoint)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"expected a checkpoint, found {value[:100]!r}: {error}") from error
 
 
 def is_corrupt(error: Exception) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from headrace.batch import IntArray
-from headrace.errors import InvariantError
+from headrace.errors import InvariantError, RecordError
 
 S = TypeVar("S")
 
@@ -96,6 +96,17 @@ class RowTable:
         return RowState(self)
 
 
+_DAMAGE = (
+    RecordError,
+    ValueError,  # msgspec's and numpy's: no such value, another size
+    LookupError,  # a page that is not there
+    TypeError,
+    OverflowError,
+    RecursionError,
+    msgspec.MsgspecError,
+)
+"""What a codec raises for pages that are not its own."""
+
 Table: TypeAlias = ObjectTable[Any] | RowTable
 
 
@@ -145,7 +156,15 @@ class ObjectState(Generic[S]):
         for (key, page), value in pages.items():
             by_key.setdefault(key, {})[page] = value
         for key, found in by_key.items():
-            self._objects[key] = self.table.codec.load(key, found)
+            try:
+                self._objects[key] = self.table.codec.load(key, found)
+            except _DAMAGE as error:
+                raise InvariantError(
+                    f"table {self.table.name}, key {key[:100]!r}: expected the pages that the "
+                    f"table wrote, found {sorted(found)[:5]}: {type(error).__name__}: "
+                    f"{str(error)[:200]}; they are damaged or of another version: remove the "
+                    "state's folder, or raise the table's version"
+                ) from error
 
 
 class RowState:

@@ -5,7 +5,7 @@ import pytest
 
 from headrace.errors import FeedError
 from headrace.feed import FrameBlock
-from headrace.limits import PACE_SLICE_NS
+from headrace.limits import PACE_SLICE_NS, PACE_WAIT_S_MAX
 from headrace.pace import paced, parse_speed
 
 MS = 1_000_000
@@ -109,3 +109,12 @@ def test_speeds(text: str, speed: float | None) -> None:
 def test_a_speed_that_is_none_says_so(text: str) -> None:
     with pytest.raises(FeedError, match="expected max or a number above 0"):
         parse_speed(text)
+
+
+def test_line_of_another_century_is_not_waited_for_longer_than_an_hour() -> None:
+    far_ms = 8 * 10**12
+    hour_s = PACE_WAIT_S_MAX
+
+    found = seen([block([0]), block([far_ms]), block([far_ms + 1_000])], 1.0, FakeClock())
+
+    assert [round(due_ms / 1_000) for due_ms, _ in found] == [0, hour_s, hour_s + 1]
