@@ -5,10 +5,8 @@ from dataclasses import dataclass, field
 
 import structlog
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
-    TopicPartition,
 )
 from confluent_kafka.admin import (
     AdminClient,
@@ -16,7 +14,6 @@ from confluent_kafka.admin import (
     ConfigEntry,
     ConfigResource,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 
@@ -24,7 +21,6 @@ from headrace import limits
 from headrace.errors import TopologyError, TransientError
 from headrace.kafka import config
 from headrace.kafka.client_log import logged
-from headrace.kafka.consumer import Offsets, Place
 from headrace.kafka.outages import over_outages
 
 log = structlog.get_logger(__name__)
@@ -124,49 +120,3 @@ class Admin:
             except KafkaException as error:
                 if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     raise TransientError(f"topic {name} cannot be created: {error}") from error
-
-    def ends(self, topics: Mapping[str, int]) -> Offsets:
-        """Return the end of each partition of these topics, given with their partition counts."""
-        return self._offsets(_places(topics), OffsetSpec.latest())
-
-    def starts(self, topics: Mapping[str, int]) -> Offsets:
-        """Return the first offset of each partition of these topics."""
-        return self._offsets(_places(topics), OffsetSpec.earliest())
-
-    def ends_of(self, places: Sequence[Place]) -> Offsets:
-        """Return the end of each of these partitions, open transactions included."""
-        return self._offsets(places, OffsetSpec.latest())
-
-    @over_outages
-    def _offsets(self, places: Sequence[Place], spec: OffsetSpec) -> Offsets:
-        wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
-        if not wanted:
-            return {}
-        futures = self._client.list_offsets(wanted, request_timeout=limits.REQUEST_TIMEOUT_S)
-        try:
-            return {
-                (place.topic, place.partition): future.result(ANSWER_TIMEOUT_S).offset
-                for place, future in futures.items()
-            }
-        except (KafkaException, TimeoutError) as error:
-            raise self._away(f"offsets cannot be read: {error!r}") from error
-
-    @over_outages
-    def committed(self, group: str) -> Offsets:
-        """Return the committed offsets of a group; empty if there is no such group."""
-        futures = self._client.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], request_timeout=limits.REQUEST_TIMEOUT_S
-        )
-        try:
-            found = futures[group].result(ANSWER_TIMEOUT_S)
-        except TimeoutError as error:
-            raise self._away(f"group {group}: no answer in {ANSWER_TIMEOUT_S} s") from error
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            raise self._away(f"group {group}: {error}") from error
-        return {(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}
-
-
-def _places(topics: Mapping[str, int]) -> list[Place]:
-    return [(topic, partition) for topic, count in topics.items() for partition in range(count)]

@@ -12,6 +12,7 @@ from headrace.avro.wire import Decoder
 from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Consumer, Reader
+from headrace.kafka.offsets import OffsetQuery
 from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
 from headrace.kafka.transaction import TransactionalProducer, fence
@@ -211,7 +212,7 @@ class Assembly:
         transactional = TransactionalProducer(bootstrap, name, owner)
         committer = ExactlyOnce(transactional, Changelog(topic, transactional))
         if sabotage == "fencing":
-            nobody = Consumer(bootstrap, name, name).metadata()
+            nobody = OffsetQuery(bootstrap, name).metadata()
             return transactional, AsNobody(committer, nobody)
         if sabotage == "tracker":
             return transactional, WhatWasRead(committer, lambda: intake.read_to)

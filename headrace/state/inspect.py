@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Reader
+from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.state.store import CHECKPOINT_KEY, Checkpoint
 
 TAIL_RECORDS = 2_000
@@ -45,7 +45,7 @@ def task_states(
 
     Raises:  TransientError if Kafka does not answer.
     """
-    ends = Admin(bootstrap).ends(inputs)
+    ends = OffsetQuery(bootstrap).ends(places_of_topics(inputs))
     reader = Reader(bootstrap, "headrace-state")
     found = []
     for partition in range(partitions):

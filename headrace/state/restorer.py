@@ -8,8 +8,8 @@ import structlog
 
 from headrace import limits
 from headrace.errors import RecordError, UsageError
-from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Reader
+from headrace.kafka.offsets import OffsetQuery
 from headrace.state.changelog import ChangelogTail
 from headrace.state.store import Checkpoint, Store
 
@@ -41,7 +41,7 @@ class Restorer:
         self._owner = owner
         self._layout = layout
         self._fence = fence
-        self._admin = Admin(bootstrap)
+        self._logs = OffsetQuery(bootstrap)
         self._reader = Reader(bootstrap, f"{topic}-restore")
         self._standby_reader = Reader(bootstrap, f"{topic}-standby")
         self._standbys: dict[int, ChangelogTail] = {}
@@ -63,7 +63,7 @@ class Restorer:
         read = tail.records
         self._read(tail, partition, self._reader.bounds(self._topic, partition)[1])
         self._fence_previous(tail.checkpoint)
-        ends = self._admin.ends_of([(self._topic, partition)])
+        ends = self._logs.ends([(self._topic, partition)])
         self._read(tail, partition, ends[self._topic, partition])
         found = tail.checkpoint or Checkpoint()
         self._require_layout(partition, found)
@@ -98,6 +98,7 @@ class Restorer:
 
     def close(self) -> None:
         """Stop reading and release the stores."""
+        self._logs.close()
         self._reader.close()
         self._standby_reader.close()
         for tail in self._standbys.values():

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Offsets, read_all
+from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.runtime.assemble import Choice, outer_topics
 from headrace.runtime.topics import gateway_lane_name, lane_name, sink_lane_name
 from headrace.topology import Topology
@@ -47,24 +47,24 @@ class LagWatch:
 
     def __init__(self, bootstrap: str, groups: Sequence[LaneGroup]) -> None:
         self._bootstrap = bootstrap
-        self._admin = Admin(bootstrap)
-        self._groups = groups
-        self._topics = {name: count for group in groups for name, count in group.topics.items()}
+        self._logs = OffsetQuery(bootstrap)
+        self._groups = [(group, OffsetQuery(bootstrap, group.group)) for group in groups]
+        topics = {name: count for group in groups for name, count in group.topics.items()}
+        self._places = places_of_topics(topics)
 
     def ends(self) -> Offsets:
         """Return the end of every partition the groups read."""
-        return self._admin.ends(self._topics)
+        return self._logs.ends(self._places)
 
     def lags(self, ends: Offsets | None = None) -> dict[str, int]:
         """Return by group how many records it has not finished."""
         known = self.ends() if ends is None else ends
         found = {}
-        for group in self._groups:
-            committed = self._admin.committed(group.group)
+        for group, query in self._groups:
+            places = places_of_topics(group.topics)
+            committed = query.committed(places)
             found[group.group] = sum(
-                max(0, known[topic, partition] - committed.get((topic, partition), 0))
-                for topic, count in group.topics.items()
-                for partition in range(count)
+                max(0, known[place] - committed.get(place, 0)) for place in places
             )
         return found
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 from headrace.avro.schema import AvroSchema, load_schema
 from headrace.avro.wire import Decoder, encode
 from headrace.batch import Headers
-from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import read_all
+from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
 from headrace.up.processes import free_port
@@ -86,9 +86,10 @@ def read_vwaps(bootstrap: str) -> list[dict[str, Any]]:
 
 def lag(bootstrap: str) -> int:
     """Return how many ticks the worker has not finished."""
-    admin = Admin(bootstrap)
-    committed = admin.committed(GROUP)
-    ends = admin.ends({TICK_TOPIC: PARTITIONS})
+    query = OffsetQuery(bootstrap, GROUP)
+    places = places_of_topics({TICK_TOPIC: PARTITIONS})
+    committed, ends = query.committed(places), query.ends(places)
+    query.close()
     return sum(end - committed.get(place, 0) for place, end in ends.items())
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from agents.trading.controls import EVERY_ACCOUNT
-from headrace.kafka.admin import Admin
+from headrace.kafka.consumer import read_all
+from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.kafka.partitioner import partition_of
 from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
@@ -71,7 +72,7 @@ def approve(bootstrap: str, sequence: int) -> None:
 
 
 def count(bootstrap: str, *names: str) -> int:
-    return sum(Admin(bootstrap).ends(dict.fromkeys(names, 8)).values())
+    return sum(1 for part in read_all(bootstrap, dict.fromkeys(names, 8)) for _ in part.values)
 
 
 def outcomes(bootstrap: str, sequence: int) -> set[tuple[str, str, str]]:
@@ -107,8 +108,10 @@ def wait_until_obeyed(bootstrap: str) -> None:
     group = "headrace.trading.execution"
 
     def is_read() -> bool:
-        committed = Admin(bootstrap).committed(group)
-        ends = Admin(bootstrap).ends({topics.ACCOUNT_CONTROL.name: 8})
+        query = OffsetQuery(bootstrap, group)
+        places = places_of_topics({topics.ACCOUNT_CONTROL.name: 8})
+        committed, ends = query.committed(places), query.ends(places)
+        query.close()
         return all(committed.get(place, 0) >= end for place, end in ends.items())
 
     sample.wait_for("controls obeyed", is_read)

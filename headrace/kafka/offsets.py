@@ -1,0 +1,79 @@
+"""How long logs are and how far groups have come, asked by a consumer that reads nothing.
+
+Not by the admin client: with requests under way, librdkafka 2.12's has ended the process it was in
+when its broker came back (a segmentation fault, or `rd_kafka_enq_once_del_source_return`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
+from confluent_kafka import Consumer as Client
+
+from headrace import limits
+from headrace.errors import TransientError
+from headrace.kafka import config
+from headrace.kafka.client_log import logged
+from headrace.kafka.consumer import GroupMetadata, Offsets, Place
+from headrace.kafka.outages import over_outages
+
+
+class OffsetQuery:
+    """Asks for offsets, of logs and of one group; joins no group."""
+
+    def __init__(self, bootstrap: str, group: str = "headrace-offsets") -> None:
+        self._settings = config.reader(bootstrap, "headrace-offsets")
+        # Ends count what open transactions have written.
+        self._settings |= {"group.id": group, "isolation.level": "read_uncommitted"}
+        self._client = Client(self._settings | logged())
+
+    def ends(self, places: Sequence[Place]) -> Offsets:
+        """Return the end of each place, open transactions included."""
+        return self._offsets(places, OFFSET_END)
+
+    def starts(self, places: Sequence[Place]) -> Offsets:
+        """Return the first offset of each place."""
+        return self._offsets(places, OFFSET_BEGINNING)
+
+    @over_outages
+    def committed(self, places: Sequence[Place]) -> Offsets:
+        """Return the group's committed offsets; places without one are left out."""
+        wanted = [TopicPartition(topic, partition) for topic, partition in places]
+        try:
+            found = self._client.committed(wanted, timeout=limits.REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            raise TransientError(f"committed offsets cannot be read: {error}") from error
+        return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+
+    def metadata(self) -> GroupMetadata:
+        """Return what a stranger shows the group: no member, of no generation."""
+        return self._client.consumer_group_metadata()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.close()
+
+    @over_outages
+    def _offsets(self, places: Sequence[Place], which: int) -> Offsets:
+        if not places:
+            return {}
+        # A time of -1 or -2 stands for the end or the beginning, as in Kafka's own protocol.
+        wanted = [TopicPartition(topic, partition, which) for topic, partition in places]
+        try:
+            found = self._client.offsets_for_times(wanted, timeout=limits.REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            raise TransientError(f"offsets cannot be read: {error}") from error
+        bad = [p for p in found if p.error is not None]
+        if bad:
+            # A client keeps the leader epochs it has once heard; a broker that was killed may have
+            # gone back behind them, and would refuse it for ever.
+            self._client.close()
+            self._client = Client(self._settings | logged())
+            raise TransientError(
+                f"topic {bad[0].topic}, partition {bad[0].partition}: {bad[0].error.str()}"
+            )
+        return {(p.topic, p.partition): p.offset for p in found}
+
+
+def places_of_topics(topics: Mapping[str, int]) -> list[Place]:
+    """Return every partition of topics given with their partition counts."""
+    return [(topic, partition) for topic, count in topics.items() for partition in range(count)]
