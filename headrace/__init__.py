@@ -2,15 +2,17 @@
 
 from headrace.batch import Batch, DeadRow, Output, Part
 from headrace.state.tables import ObjectTable, RowTable, StructCodec
-from headrace.topology import Panel, Sink, Source, Step, Topic, Topology
+from headrace.topology import Invariant, Panel, Proof, Sink, Source, Step, Topic, Topology
 
 __all__ = [
     "Batch",
     "DeadRow",
+    "Invariant",
     "ObjectTable",
     "Output",
     "Panel",
     "Part",
+    "Proof",
     "RowTable",
     "Sink",
     "Source",

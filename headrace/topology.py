@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from headrace.batch import Output
 from headrace.errors import TopologyError
 from headrace.feed import Feed, FeedOptions
@@ -84,14 +86,42 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Invariant:
+    """What must hold of a finished run, whatever failed meanwhile.
+
+    `check` is given each topic of `reads` by its name, as a table in the order of the log within a
+    partition, with the columns `kafka_partition` and `kafka_offset` beside the record's own. It
+    returns a sentence a violation.
+    """
+
+    name: str
+    reads: tuple[Topic, ...]
+    check: Callable[[Mapping[str, pa.Table]], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What `headrace faults` holds a topology to, beyond what it holds every topology to.
+
+    `feed` names a feed of so many seconds, the same at every call. `repeatable` are topics that
+    come from outside, whose records may come twice, late and out of order.
+    """
+
+    feed: Callable[[float], str] | None = None
+    repeatable: tuple[Topic, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order, the source that feeds it, its sinks and its panels."""
+    """A graph of steps in flow order, the source that feeds it, its sinks, panels and proof."""
 
     name: str
     source: Source
     steps: tuple[Step, ...]
     sinks: tuple[Sink, ...] = ()
     panels: tuple[Panel, ...] = ()
+    proof: Proof = Proof()
 
     def __post_init__(self) -> None:
         """Refuse a graph that cannot run."""

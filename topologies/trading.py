@@ -18,8 +18,11 @@ from agents.trading.limits import RiskLimits
 from agents.trading.paper_venue import PaperVenueRules
 from feeds import open_feed
 from headrace import Panel, Sink, Source, Step, Topology
+from proofs.trading import trading_proof
 from schemas import topics as t
 from topologies.panels import position_row
+
+LIMITS = RiskLimits()
 
 TOPOLOGY = Topology(
     name="trading",
@@ -61,7 +64,7 @@ TOPOLOGY = Topology(
             reads=(t.ORDER_REQUEST, t.ORDER_EVENT, t.ACCOUNT_CONTROL),
             writes=(t.ORDER_APPROVED, t.ORDER_REJECTED),
             table=EXPOSURE_BY_ACCOUNT,
-            parameters={"limits": RiskLimits()},
+            parameters={"limits": LIMITS},
         ),
         Step(
             "execution",
@@ -84,4 +87,5 @@ TOPOLOGY = Topology(
         Sink("redis", t.OUTPUTS),
     ),
     panels=(Panel("positions and PnL", t.POSITION, position_row),),
+    proof=trading_proof(LIMITS),
 )

@@ -1,0 +1,120 @@
+"""Records of two runs of one input held together: lost, doubled, out of order, changed."""
+
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headrace.faults.limits import EXAMPLES_MAX
+from headrace.faults.records import RunRecords, TopicRecords
+
+Group = tuple[Hashable, ...]
+
+
+@dataclass(slots=True)
+class Difference:
+    """How a run's records of one topic differ from those of the quiet run.
+
+    A record with other bytes than it should have counts as `changed`, and the one it should have
+    been as `lost`.
+    """
+
+    lost: int = 0
+    doubled: int = 0
+    out_of_order: int = 0
+    changed: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def tell(self, text: str) -> None:
+        """Keep an example in words."""
+        if len(self.examples) < EXAMPLES_MAX:
+            self.examples.append(text)
+
+
+def compare_topic(
+    quiet: TopicRecords, found: TopicRecords, order: Sequence[str], *, repeats: bool = False
+) -> Difference:
+    """Compare the records of one topic within the values of the fields in `order`.
+
+    `repeats` says that records may come again by contract, as a source's do: later ones are not
+    looked at.
+    """
+    difference = Difference()
+    before, after = grouped(quiet, order), grouped(found, order)
+    for group in before.keys() | after.keys():
+        wanted, given = before.get(group, []), after.get(group, [])
+        if repeats:
+            given = list(dict.fromkeys(given))
+        _compare(group, wanted, given, difference)
+    return difference
+
+
+def grouped(records: TopicRecords, order: Sequence[str]) -> dict[Group, list[bytes]]:
+    """Return the records' bodies by the values of these fields, in the order of the log."""
+    columns = [records.table.column(name).to_pylist() for name in order]
+    found: dict[Group, list[bytes]] = defaultdict(list)
+    for group, body in zip(
+        zip(*columns, strict=True) if columns else [()] * len(records.bodies),
+        records.bodies,
+        strict=True,
+    ):
+        found[group].append(body)
+    return found
+
+
+def _compare(
+    group: Group, wanted: Sequence[bytes], given: Sequence[bytes], difference: Difference
+) -> None:
+    if wanted == given:
+        return
+    due, come = Counter(wanted), Counter(given)
+    where = "/".join(map(str, group))
+    for body, count in (due - come).items():
+        difference.lost += count
+        difference.tell(f"{where}: lost number {wanted.index(body) + 1} of {len(wanted)}")
+    for body, count in (come - due).items():
+        if body in due:
+            difference.doubled += count
+            number = wanted.index(body) + 1
+            difference.tell(f"{where}: number {number} of {len(wanted)} {count} times too often")
+        else:
+            difference.changed += count
+            difference.tell(f"{where}: a record that is none of the {len(wanted)} expected")
+    late = _steps_back(wanted, given)
+    if late:
+        difference.out_of_order += late
+        difference.tell(f"{where}: {late} of {len(given)} records behind one they should precede")
+
+
+def _steps_back(wanted: Sequence[bytes], given: Sequence[bytes]) -> int:
+    """Return how many records come after one that should come later; repeats are not counted."""
+    places: dict[tuple[bytes, int], int] = {}
+    seen: Counter[bytes] = Counter()
+    for place, body in enumerate(wanted):
+        places[body, seen[body]] = place
+        seen[body] += 1
+    come: Counter[bytes] = Counter()
+    furthest = -1
+    steps = 0
+    for body in given:
+        known = places.get((body, come[body]))
+        come[body] += 1
+        if known is not None:
+            steps += known < furthest
+            furthest = max(furthest, known)
+    return steps
+
+
+def compare_runs(
+    quiet: RunRecords,
+    found: RunRecords,
+    orders: Mapping[str, Sequence[str]],
+    *,
+    source: str,
+) -> dict[str, Difference]:
+    """Return the difference of each topic that is a function of the input."""
+    return {
+        name: compare_topic(
+            quiet.by_topic[name], found.by_topic[name], order, repeats=name == source
+        )
+        for name, order in orders.items()
+    }

@@ -1,0 +1,99 @@
+"""What a run left in Kafka, as tables to compare and to check."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from headrace.avro.schema import AvroSchema, load_schema
+from headrace.avro.wire import HEADER_BYTES, Decoder
+from headrace.errors import InvariantError
+from headrace.kafka.consumer import RawPart
+from headrace.kafka.schema_log import SchemaLog
+from headrace.kafka.whole_log import read_whole
+from headrace.project import Project
+from headrace.topology import Topic, Topology
+
+PARTITION, OFFSET = "kafka_partition", "kafka_offset"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRecords:
+    """A topic's records, partition by partition in the order of the log.
+
+    Shapes:  `table`, `keys` and `bodies` have an item a record. A body is the record's Avro bytes:
+    equal records have equal ones, whatever id the registry of the run gave their schema.
+    """
+
+    topic: Topic
+    table: pa.Table
+    keys: list[bytes | None]
+    bodies: list[bytes]
+    undecodable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecords:
+    """All records of a run by topic, and how many dead letters each topic's readers wrote."""
+
+    by_topic: Mapping[str, TopicRecords]
+    dead: Mapping[str, int] = field(default_factory=dict)
+
+    def tables(self, topics: Sequence[Topic]) -> dict[str, pa.Table]:
+        """Return the tables of these topics by name."""
+        return {topic.name: self.by_topic[topic.name].table for topic in topics}
+
+
+def read_run(project: Project, topology: Topology, bootstrap: str) -> RunRecords:
+    """Read every topic of a topology to its end."""
+    names = {
+        name: topic.partitions for topic in topology.topics for name in (topic.name, topic.dead)
+    }
+    parts: dict[str, list[RawPart]] = {name: [] for name in names}
+    for (name, _), part in read_whole(bootstrap, names).items():
+        parts[name].append(part)
+    registry = SchemaLog(bootstrap)
+    try:
+        found = {}
+        for topic in topology.topics:
+            schema = load_schema(project.schemas, topic.schema)
+            decoder = Decoder(schema, registry.schema)
+            found[topic.name] = records_of(topic, parts[topic.name], decoder, schema)
+    finally:
+        registry.close()
+    dead = {
+        topic.name: sum(len(part.values) for part in parts[topic.dead]) for topic in topology.topics
+    }
+    return RunRecords(found, dead)
+
+
+def records_of(
+    topic: Topic, parts: Sequence[RawPart], decoder: Decoder, schema: AvroSchema
+) -> TopicRecords:
+    """Return the decoded records of a topic's partitions."""
+    tables = []
+    keys: list[bytes | None] = []
+    bodies: list[bytes] = []
+    undecodable = 0
+    for part in sorted(parts, key=lambda part: part.partition):
+        if not part.values:
+            continue
+        decoded = decoder.decode(part.values)
+        rows = decoded.rows.tolist()
+        undecodable += len(decoded.bad)
+        keys += [part.keys[row] for row in rows]
+        bodies += [(part.values[row] or b"")[HEADER_BYTES:] for row in rows]
+        offsets = pa.array([part.offsets[row] for row in rows], pa.int64())
+        tables.append(
+            pa.Table.from_batches([decoded.records])
+            .append_column(PARTITION, pa.array([part.partition] * len(rows), pa.int32()))
+            .append_column(OFFSET, offsets)
+        )
+    if not tables:
+        empty = pa.table({f.name: pa.array([], f.type) for f in schema.arrow})
+        empty = empty.append_column(PARTITION, pa.array([], pa.int32()))
+        tables = [empty.append_column(OFFSET, pa.array([], pa.int64()))]
+    whole = pa.concat_tables(tables)
+    if whole.num_rows != len(bodies):
+        raise InvariantError(f"topic {topic.name}: {whole.num_rows} rows of {len(bodies)} records")
+    return TopicRecords(topic, whole, keys, bodies, undecodable)

@@ -1,0 +1,65 @@
+"""Asks for offsets once, briefly: one who watches an outage must neither wait nor hide it."""
+
+from collections.abc import Mapping
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from headrace.errors import TransientError
+from headrace.kafka import config
+from headrace.kafka.consumer import Offsets
+from headrace.kafka.producer import _log_error, _Quiet
+
+PROBE_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 3.0
+"""Longer than the client's own timeout, so that it is the client that says what was wrong."""
+
+
+class OffsetProbe:
+    """Ends and committed offsets, from a broker that may be away."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._connect()
+
+    def _connect(self) -> None:
+        self._client = AdminClient(
+            config.client(self._bootstrap, "headrace-probe")
+            | {"error_cb": _log_error, "logger": _Quiet()}
+        )
+
+    def ends(self, topics: Mapping[str, int]) -> Offsets:
+        """Return the end of each partition.
+
+        Raises:  TransientError if the broker does not answer at once; the next call connects anew,
+                 for a client keeps leader epochs a restarted broker no longer knows.
+        """
+        wanted = {
+            TopicPartition(topic, partition): OffsetSpec.latest()
+            for topic, count in topics.items()
+            for partition in range(count)
+        }
+        try:
+            futures = self._client.list_offsets(wanted, request_timeout=PROBE_TIMEOUT_S)
+            return {
+                (place.topic, place.partition): future.result(ANSWER_TIMEOUT_S).offset
+                for place, future in futures.items()
+            }
+        except (KafkaException, TimeoutError) as error:
+            self._connect()
+            raise TransientError(f"no ends: {error!r}") from error
+
+    def committed(self, group: str) -> Offsets:
+        """Return what a group has committed.
+
+        Raises:  TransientError as `ends`.
+        """
+        try:
+            futures = self._client.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group)], request_timeout=PROBE_TIMEOUT_S
+            )
+            found = futures[group].result(ANSWER_TIMEOUT_S)
+        except (KafkaException, TimeoutError) as error:
+            self._connect()
+            raise TransientError(f"group {group}: {error!r}") from error
+        return {(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}
