@@ -112,6 +112,17 @@ class Fleet:
         arguments = ["feed", self.topology.name, *choice.arguments()]
         self._start(Member(FEED, self._process(FEED, arguments, {})))
 
+    def wait_for_input(self) -> None:
+        """Wait until the feed has sent its first frames: the schedule's time begins there."""
+        process = self.members[FEED].process
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while not process.said.get("frames"):
+            if process.exit_code not in {None, 0}:
+                raise process.fail()
+            if time.monotonic() > deadline:
+                raise TransientError(f"the feed sent nothing within {READY_TIMEOUT_S} s")
+            time.sleep(limits.TICK_S)
+
     def lane(self, name: str) -> LanePlan:
         """Return the lane of that short name."""
         return next(lane for lane in self.lanes if lane.name == name)

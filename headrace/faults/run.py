@@ -86,6 +86,7 @@ def _storm(plan: RunPlan, fleet: Fleet, stage: Stage, schedule: Sequence[Planned
     fleet.start_workers()
     stage.repeater.start()
     fleet.start_feed(plan.feed)
+    fleet.wait_for_input()
     started_at = time.monotonic()
     watch = ProgressWatch(bootstrap, groups, started_at)
     storm = Storm(stage, schedule)

@@ -316,7 +316,7 @@ def orders_open_beyond_the_position_limit(rows: Rows) -> None:
 
 
 def approval_worth_too_much(rows: Rows) -> None:
-    rows[t.ORDER_APPROVED.name][0]["limit_price_ticks"] = 10**18
+    rows[t.ORDER_APPROVED.name][0]["limit_price_ticks"] = 2**62
 
 
 def approval_that_forgot_a_fill(rows: Rows) -> None:
