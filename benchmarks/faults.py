@@ -74,8 +74,8 @@ def results(report: dict[str, Any], options: list[str]) -> str:
         "| check | " + " | ".join(f"{seed['seed']}" for seed in seeds) + " |",
         "|---|" + "---|" * len(seeds),
         *(
-            f"| {name} | " + " | ".join(f"{s['findings'][name]['count']}" for s in seeds) + " |"
-            for name in seeds[0]["findings"]
+            f"| {name} | " + " | ".join(count(seed, name) for seed in seeds) + " |"
+            for name in dict.fromkeys(name for seed in seeds for name in seed["findings"])
         ),
         f"| *faults* | {' | '.join(str(happened(seed)) for seed in seeds)} |",
         f"| *records compared and checked* | {' | '.join(f'{records(s):,}' for s in seeds)} |",
@@ -94,6 +94,12 @@ def results(report: dict[str, Any], options: list[str]) -> str:
         *violations(seeds),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def count(seed: dict[str, Any], name: str) -> str:
+    """Return a cell of the table; a run that was given up was not looked at."""
+    finding = seed["findings"].get(name)
+    return "-" if finding is None else str(finding["count"])
 
 
 def happened(seed: dict[str, Any]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from headrace.errors import UsageError
+from headrace.errors import TransientError, UsageError
 from headrace.faults import limits
 from headrace.faults.fleet import lane_plans
 from headrace.faults.kinds import menus
@@ -13,7 +13,7 @@ from headrace.faults.records import RunRecords
 from headrace.faults.run import Outcome, RunPlan, lane_groups_of, run_under
 from headrace.faults.schedule import Planned, Roster, make_schedule
 from headrace.faults.storm import Happened
-from headrace.faults.verdict import Finding, invariants, judge
+from headrace.faults.verdict import NOT_FINISHED, Finding, invariants, judge
 from headrace.feed import Feed, FeedOptions
 from headrace.project import Project
 from headrace.topology import Topology
@@ -112,7 +112,11 @@ class Prover:
         quiet = self.quiet()
         schedule = self.schedule(seed)
         self._tell(f"seed {seed}: {len(schedule)} faults …")
-        outcome = run_under(self._plan(f"seed-{seed}"), schedule, seed)
+        try:
+            outcome = run_under(self._plan(f"seed-{seed}"), schedule, seed)
+        except TransientError as error:
+            unfinished = {NOT_FINISHED: Finding(1, (str(error),))}
+            return SeedReport(seed, schedule, [], unfinished)
         return SeedReport(
             seed,
             schedule,

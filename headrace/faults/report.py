@@ -11,6 +11,7 @@ from rich.table import Table
 
 from headrace.faults.prove import SeedReport, Struck
 from headrace.faults.schedule import Planned
+from headrace.faults.verdict import Finding
 
 
 def schedule_table(seed: int, schedule: Sequence[Planned]) -> Table:
@@ -31,14 +32,20 @@ def findings_table(reports: Sequence[SeedReport]) -> RenderableType:
     table.add_column("check")
     for report in reports:
         table.add_column(f"seed {report.seed}", justify="right")
-    for name in reports[0].findings:
-        counts = [report.findings[name].count for report in reports]
-        table.add_row(name, *(f"[red]{count:,}[/red]" if count else "0" for count in counts))
+    for name in dict.fromkeys(name for report in reports for name in report.findings):
+        table.add_row(name, *(_count(report.findings.get(name)) for report in reports))
     parts: list[RenderableType] = [table, recovery_table(reports)]
     for report in reports:
         for name, finding in report.findings.items():
             parts += [f"seed {report.seed}, {name}: {words}" for words in finding.examples]
     return Group(*parts)
+
+
+def _count(finding: Finding | None) -> str:
+    """Return a cell: what was not looked at, because the run was given up, has none."""
+    if finding is None:
+        return "-"
+    return f"[red]{finding.count:,}[/red]" if finding.count else "0"
 
 
 def recovery_table(reports: Sequence[SeedReport]) -> Table:

@@ -10,6 +10,9 @@ from headrace.faults.run import Outcome
 from headrace.faults.same_stream import same_streams
 from headrace.topology import Topology
 
+NOT_FINISHED = "not finished"
+"""The column of a run that was given up: a worker that died in a loop, servers that stayed away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -31,6 +34,7 @@ def judge(topology: Topology, quiet: RunRecords, outcome: Outcome) -> dict[str, 
     found |= _copies(outcome.copies)
     found["not drained"] = finding_of(outcome.undrained)
     found["not settled"] = finding_of(outcome.unsettled)
+    found[NOT_FINISHED] = Finding()
     return found | invariants(topology, outcome.records)
 
 
