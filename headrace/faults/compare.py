@@ -40,7 +40,7 @@ def compare_topic(
     """
     difference = Difference()
     before, after = grouped(quiet, order), grouped(found, order)
-    for group in before.keys() | after.keys():
+    for group in dict.fromkeys([*before, *after]):
         wanted, given = before.get(group, []), after.get(group, [])
         if repeats:
             given = list(dict.fromkeys(given))
