@@ -40,7 +40,12 @@ class LanePlan:
 
 
 def lane_plans(topology: Topology, workers: int) -> list[LanePlan]:
-    """Return the lanes of a topology: so many workers for fused steps, one for each sink."""
+    """Return the lanes of a topology: so many workers for fused steps, one for each sink.
+
+    With no workers at all, one process does everything.
+    """
+    if workers == 0:
+        return [LanePlan("everything", "", (), 1)]
     chains = [
         LanePlan(
             "+".join(step.name for step in run),
@@ -172,9 +177,12 @@ class Fleet:
         return self.members[name].process.exit_code
 
     def has_left(self, name: str) -> bool:
-        """Return whether a worker that was asked to end has ended; note it if it did so badly."""
+        """Return whether a worker that was asked to end has ended; note it if it did so badly.
+
+        One that died of the signal itself had not come so far as to have anything to drain.
+        """
         code = self.exit_code(name)
-        if code not in (None, 0):
+        if code not in {None, 0, -signal.SIGTERM}:
             self.undrained.append(f"{name}: exit code {code} after SIGTERM")
         return code is not None
 

@@ -95,14 +95,14 @@ class Prover:
         )
 
     def quiet(self) -> RunRecords:
-        """Return what a run without faults wrote, running it if it has not been.
+        """Return what a run without faults wrote, in one process, running it if it has not been.
 
         Raises:  UsageError if even that violates an invariant: faults would prove nothing.
         """
         if self._quiet is None:
             self._tell("the quiet run …")
             plan = replace(self._plan("quiet"), feed=replace(self._feed, speed="max"))
-            outcome = run_under(replace(plan, environment={}), [])
+            outcome = run_under(replace(plan, workers=0, environment={}), [])
             _require_sound(self._trial.topology, outcome)
             self._quiet = outcome.records
         return self._quiet
