@@ -8,8 +8,8 @@ from proofs import approvals, orders, positions
 from schemas import topics as t
 
 INSTRUMENTS = 8
-EVENTS_PER_S = 12
-"""Of each instrument: orders enough to fail, and time enough for two cores to get over it."""
+EVENTS_PER_S = 60
+"""Of each instrument: enough that some are in flight whenever a worker dies."""
 
 START_NS = 1_700_000_000_000_000_000
 """The market's opening: written down, so that every run of the feed is the same."""
