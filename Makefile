@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
-.PHONY: setup up test test-timescale test-broker faults image-test lint types imports check lock format bench-capture help
+.PHONY: setup up test test-timescale test-broker faults faults-broken image-test lint types imports check lock format bench-capture help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -31,10 +31,13 @@ test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages
 	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py
 
 test-broker: setup ## kill the broker under a worker and under the whole graph
-	$(TIMEOUT) 1800 $(BIN)/python -m pytest -m slow tests/faults tests/integration/test_worker.py
+	$(TIMEOUT) 1800 $(BIN)/python -m pytest -m slow tests/faults/test_outages.py tests/integration/test_worker.py
 
 faults: setup ## ten seeds of faults against the trading graph; writes docs/faults.md
 	$(TIMEOUT) 7200 $(BIN)/python benchmarks/faults.py
+
+faults-broken: setup ## break the workers on purpose: the prover must notice
+	$(TIMEOUT) 3600 $(BIN)/python -m pytest -m slow tests/faults/test_prover.py
 
 image-test: setup ## build the image from a local base and run a worker from it (root, Debian)
 	$(TIMEOUT) 2400 infra/image/test.sh

@@ -48,6 +48,23 @@ def compare_topic(
     return difference
 
 
+def compare_states(quiet: RunRecords, found: RunRecords, changelogs: Sequence[str]) -> list[str]:
+    """Return the pages of state that are not what they are after the quiet run, in words."""
+    return [
+        f"{name}[{partition}] {page!r}: {_page_words(wanted, given)}"
+        for name in changelogs
+        for partition, page in sorted(quiet.states[name].keys() | found.states[name].keys())
+        if (wanted := quiet.states[name].get((partition, page)))
+        != (given := found.states[name].get((partition, page)))
+    ]
+
+
+def _page_words(wanted: bytes | None, given: bytes | None) -> str:
+    if given is None:
+        return "missing"
+    return "should not be there" if wanted is None else "differs"
+
+
 def grouped(records: TopicRecords, order: Sequence[str]) -> dict[Group, list[bytes]]:
     """Return the records' bodies by the values of these fields, in the order of the log."""
     columns = [records.table.column(name).to_pylist() for name in order]

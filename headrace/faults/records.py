@@ -12,9 +12,18 @@ from headrace.kafka.consumer import RawPart
 from headrace.kafka.schema_log import SchemaLog
 from headrace.kafka.whole_log import read_whole
 from headrace.project import Project
+from headrace.runtime.assemble import Choice
+from headrace.runtime.topics import changelog_topic
 from headrace.topology import Topic, Topology
 
+Page = tuple[int, bytes]
+"""Partition and name of a page of state."""
+
 PARTITION, OFFSET = "kafka_partition", "kafka_offset"
+
+
+NO_PAGE = b"\x00"
+"""What the names of records begin with that are no page of a table, as checkpoints are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +43,14 @@ class TopicRecords:
 
 @dataclass(frozen=True, slots=True)
 class RunRecords:
-    """All records of a run by topic, and how many dead letters each topic's readers wrote."""
+    """All records of a run by topic, and how many dead letters each topic's readers wrote.
+
+    `states` has the last value of every page of state, by changelog, then partition and page.
+    """
 
     by_topic: Mapping[str, TopicRecords]
     dead: Mapping[str, int] = field(default_factory=dict)
+    states: Mapping[str, Mapping[Page, bytes]] = field(default_factory=dict)
 
     def tables(self, topics: Sequence[Topic]) -> dict[str, pa.Table]:
         """Return the tables of these topics by name."""
@@ -49,8 +62,12 @@ def read_run(project: Project, topology: Topology, bootstrap: str) -> RunRecords
     names = {
         name: topic.partitions for topic in topology.topics for name in (topic.name, topic.dead)
     }
-    parts: dict[str, list[RawPart]] = {name: [] for name in names}
-    for (name, _), part in read_whole(bootstrap, names).items():
+    changelogs = {
+        changelog_topic(topology, run): run[0].reads[0].partitions
+        for run in Choice().runs(topology)
+    }
+    parts: dict[str, list[RawPart]] = {name: [] for name in (*names, *changelogs)}
+    for (name, _), part in read_whole(bootstrap, names | changelogs).items():
         parts[name].append(part)
     registry = SchemaLog(bootstrap)
     try:
@@ -64,7 +81,21 @@ def read_run(project: Project, topology: Topology, bootstrap: str) -> RunRecords
     dead = {
         topic.name: sum(len(part.values) for part in parts[topic.dead]) for topic in topology.topics
     }
-    return RunRecords(found, dead)
+    return RunRecords(found, dead, {name: last_pages(parts[name]) for name in changelogs})
+
+
+def last_pages(parts: Sequence[RawPart]) -> dict[Page, bytes]:
+    """Return the last value of every page in the partitions of a changelog."""
+    pages: dict[Page, bytes] = {}
+    for part in parts:
+        for name, value in zip(part.keys, part.values, strict=True):
+            if name is None or name.startswith(NO_PAGE):
+                continue
+            if value is None:
+                pages.pop((part.partition, name), None)
+            else:
+                pages[part.partition, name] = value
+    return pages
 
 
 def records_of(

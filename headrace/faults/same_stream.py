@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from headrace.runtime.topics import changelog_topic
 from headrace.topology import Step, Topology
 
 
@@ -28,6 +29,20 @@ def same_streams(
             if topic.name not in undecided:
                 orders[topic.name] = tuple(dict.fromkeys([*topic.key, *upstream]))
     return {name: _known(name, order, fields) for name, order in orders.items()}
+
+
+def same_states(
+    topology: Topology, runs: Sequence[Sequence[Step]], orders: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return the changelogs of the runs of fused steps whose state is a function of the input."""
+    return [
+        changelog_topic(topology, run)
+        for run in runs
+        if all(
+            _sees_one_order(step) and all(topic.name in orders for topic in step.reads)
+            for step in run
+        )
+    ]
 
 
 def _sees_one_order(step: Step) -> bool:

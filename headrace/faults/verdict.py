@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.faults.compare import compare_runs
+from headrace.faults.compare import compare_runs, compare_states
 from headrace.faults.limits import EXAMPLES_MAX
 from headrace.faults.records import RunRecords
 from headrace.faults.run import Outcome
-from headrace.faults.same_stream import same_streams
+from headrace.faults.same_stream import same_states, same_streams
+from headrace.runtime.assemble import Choice
 from headrace.topology import Topology
 
 NOT_FINISHED = "not finished"
@@ -59,10 +60,13 @@ def _against_quiet(topology: Topology, quiet: RunRecords, found: RunRecords) -> 
         "out of order": sum(d.out_of_order for d in differences.values()),
         "changed": sum(d.changed for d in differences.values()) + undecodable,
     }
-    return {
+    columns = {
         name: Finding(count, tuple(examples[:EXAMPLES_MAX]) if count else ())
         for name, count in counts.items()
     }
+    changelogs = same_states(topology, Choice().runs(topology), orders)
+    columns["state differs"] = finding_of(compare_states(quiet, found, changelogs))
+    return columns
 
 
 def _dead_letters(topology: Topology, quiet: RunRecords, found: RunRecords) -> Finding:

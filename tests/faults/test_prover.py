@@ -14,7 +14,13 @@ import pytest
 
 from tests.repository_files import ROOT
 
-RUN_S_MAX = 600
+RUN_S_MAX = 1_200
+
+BROKEN = {"transaction": "worker killed", "fencing": "zombie", "tracker": "worker killed"}
+"""What is broken on purpose, and the fault that must bring it to light."""
+
+LATE = frozenset({"not settled", "not drained", "not finished"})
+"""Columns that may just as well tell of a slow machine."""
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def left_behind(home: Path) -> list[str]:
     return found
 
 
-@pytest.mark.timeout(RUN_S_MAX)
+@pytest.mark.timeout(RUN_S_MAX + 60)
 def test_the_dangerous_faults_lose_double_and_break_nothing(home: Path) -> None:
     kinds = ("worker killed", "zombie", "broker killed", "database away", "replies repeated")
 
@@ -67,3 +73,19 @@ def test_the_dangerous_faults_lose_double_and_break_nothing(home: Path) -> None:
     assert report["faults"] >= 3
     assert seed["records"]["order.request.v1"] > 0
     assert left_behind(home) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(RUN_S_MAX + 60)
+@pytest.mark.parametrize("sabotage", BROKEN)
+def test_a_broken_build_is_caught(sabotage: str, home: Path) -> None:
+    code, report = prove(
+        home,
+        *("--seed=1", "--duration=90", "--faults=8"),
+        *(f"--sabotage={sabotage}", f"--kind={BROKEN[sabotage]}"),
+    )
+
+    (seed,) = report["seeds"]
+    broken = {name for name, found in seed["findings"].items() if found["count"]}
+    assert broken - LATE, f"nothing was noticed but {sorted(broken)}"
+    assert code == 1

@@ -7,15 +7,20 @@ import pyarrow as pa
 
 from headrace.batch import Output
 from headrace.faults.prove import SeedReport, Struck
-from headrace.faults.records import OFFSET, PARTITION, RunRecords, TopicRecords
+from headrace.faults.records import OFFSET, PARTITION, RunRecords, TopicRecords, last_pages
 from headrace.faults.report import applied_faults, as_json, recovery_figures
 from headrace.faults.run import Outcome
 from headrace.faults.schedule import Planned
 from headrace.faults.verdict import Finding, judge
+from headrace.kafka.consumer import RawPart
 from headrace.topology import Invariant, Proof, Source, Step, Topic, Topology
 
 RAW = Topic("raw.frame.v1", "frame.v1", key=("name",))
 OUT = Topic("out.thing.v1", "thing.v1", key=("name",))
+
+
+CHANGELOG = "headrace.graph.s.changelog"
+STATE = {(0, b"table/a/0"): b"1", (1, b"table/b/0"): b"2"}
 
 
 def step(**_: object) -> Output:
@@ -55,6 +60,7 @@ def run(*names: str, **dead: int) -> RunRecords:
     return RunRecords(
         {RAW.name: records(RAW, "a", "a"), OUT.name: records(OUT, *names)},
         {OUT.name: dead.get("dead", 0)},
+        {CHANGELOG: STATE},
     )
 
 
@@ -77,6 +83,7 @@ def test_a_sound_run_has_zero_in_every_column() -> None:
         "doubled",
         "out of order",
         "changed",
+        "state differs",
         "dead letters",
         "postgres differs",
         "not drained",
@@ -97,12 +104,39 @@ def test_each_violation_is_in_its_column() -> None:
     assert found(replace(sound, undrained=["w-1: exit code 1"])) == {"not drained": 1}
 
 
+def test_state_that_is_not_that_of_the_quiet_run_is_seen() -> None:
+    sound = run("a", "a", "c")
+    other = {(0, b"table/a/0"): b"9", (1, b"table/c/0"): b"3"}
+
+    columns = judge(TOPOLOGY, QUIET, Outcome(replace(sound, states={CHANGELOG: other}), {}))
+
+    assert columns["state differs"] == Finding(
+        3,
+        (
+            "headrace.graph.s.changelog[0] b'table/a/0': differs",
+            "headrace.graph.s.changelog[1] b'table/b/0': missing",
+            "headrace.graph.s.changelog[1] b'table/c/0': should not be there",
+        ),
+    )
+
+
+def test_the_last_value_of_a_page_counts_and_no_checkpoint() -> None:
+    part = RawPart(
+        "changelog",
+        3,
+        values=[b"old", b"new", b"gone", None, b"{}"],
+        keys=[b"t\x00a\x000", b"t\x00a\x000", b"t\x00b\x000", b"t\x00b\x000", b"\x00checkpoint"],
+    )
+
+    assert last_pages([part]) == {(3, b"t\x00a\x000"): b"new"}
+
+
 def test_a_record_that_cannot_be_read_is_a_change() -> None:
     broken = run("a", "a", "c")
     topics = dict(broken.by_topic)
     topics[OUT.name] = replace(topics[OUT.name], undecodable=1)
 
-    assert found(Outcome(RunRecords(topics), {})) == {"changed": 1}
+    assert found(Outcome(replace(broken, by_topic=topics), {})) == {"changed": 1}
 
 
 def test_a_violation_is_told_in_words() -> None:
