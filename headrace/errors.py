@@ -4,6 +4,8 @@ HeadraceError
 ├── RecordError            a bad record is data: dead letter, counted, goes on
 │   └── DecodeError        the bytes are not a record of the schema they name
 ├── TransientError         a lost dependency is weather: bounded retry, visible, then stop
+├── AbortedError           a transaction does not count: take its state back and do it again
+├── FencedError            another has taken over: nothing done here counts any more; stop
 ├── InvariantError         a broken invariant is a bug: crash, let the supervisor restart
 └── UsageError             what was asked for cannot be: said to the person, exit code 2
     ├── TopologyError      a graph that cannot run
@@ -27,6 +29,14 @@ class DecodeError(RecordError):
 
 class TransientError(HeadraceError):
     """A dependency is away; trying again may help."""
+
+
+class AbortedError(HeadraceError):
+    """A transaction was aborted: nothing of it counts, and it may be done again."""
+
+
+class FencedError(HeadraceError):
+    """A newer owner of the same work is there; this one must stop."""
 
 
 class InvariantError(HeadraceError):

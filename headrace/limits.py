@@ -26,11 +26,45 @@ DELIVERY_TIMEOUT_MS = 120_000
 FLUSH_TIMEOUT_S = 130.0
 """Longer than DELIVERY_TIMEOUT_MS, so that a lost record is reported as such."""
 
+TRANSACTION_TIMEOUT_MS = 60_000
+"""How long a transaction may stay open: a broker's restart fits in; while one is open, nobody reads
+what lies behind it."""
+
+SESSION_TIMEOUT_MS = 6_000
+"""How long a worker may be silent before its partitions go to others: a stop of the whole machine
+for a few seconds is forgiven, a killed worker is replaced soon."""
+
+HEARTBEATS_A_SESSION = 6
+"""How often a worker says that it lives within a session; also how soon it hears of a rebalance."""
+
 REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 
+POLL_S = 0.05
+"""How long a read waits for the first record: how late an idle lane notices a stop."""
+
+DRY_POLL_S = 0.001
+"""The same right after records came: nothing within it, and what was done is committed."""
+
+COMMIT_GAP_S = 0.02
+"""Least time between commits when the input runs dry: each costs the broker some milliseconds."""
+
+IDLE_COMMIT_S = 1.0
+"""How often offsets are committed that moved past markers, not records."""
+
+RELEASE_TIMEOUT_S = 60.0
+"""How long the reading thread waits for the processing one in a rebalance: a batch takes less than
+one second, a commit over a broker's restart some more; beyond it the worker stops."""
+
 DRAIN_TIMEOUT_S = 20.0
-"""A rebalance or a stop waits so long for batches in flight."""
+"""How long a stop waits for the batch in flight and its commit."""
+
+STUCK_WARN_S = 30.0
+"""After so long a batch is named in the log as stuck, with where its thread stands."""
+
+STUCK_S_MAX = 360.0
+"""After so long it will not end: longer than any wait for a dependency that is away. The worker
+ends at once, and its supervisor starts it anew."""
 
 MERGE_RECORDS_MAX = 131_072
 """Records a merge holds back while it waits for the other input; beyond it reading pauses."""

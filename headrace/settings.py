@@ -7,6 +7,7 @@ import platformdirs
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from headrace import limits
 from headrace.errors import UsageError
 
 ENV_PREFIX = "HEADRACE_"
@@ -53,6 +54,14 @@ class Settings(BaseSettings):
 
     commit_interval_ms: int = Field(default=100, ge=1, le=60_000)
     """Milliseconds between commits: what is done twice after a crash, against broker load."""
+
+    instance: Text | None = None
+    """The name of this worker among those of its lanes, as a pod's: with it a restart within the
+    session keeps its partitions. None is a worker that leaves its groups when it ends."""
+    session_timeout_ms: int = Field(default=limits.SESSION_TIMEOUT_MS, ge=1_000, le=1_800_000)
+    """Milliseconds a worker may be silent before its partitions go to others."""
+    standby: bool = False
+    """Whether this worker keeps the state of partitions that others own warm on its disk."""
 
     web_port: Port = 6066
     """Where a worker started by Faust's own command line serves its pages."""

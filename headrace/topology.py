@@ -44,6 +44,8 @@ class Step:
     `merge` says in which order several inputs are seen: as they arrive if it is empty; else it
     names the fields of a stream whose records the field `sequence` counts, 1, 2, 3, … over all
     inputs.
+    `processing_guarantee`: outputs, state and offsets in one Kafka transaction; or outputs first,
+    which a crash may double, and which others see without waiting for the commit.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Step:
     merge: tuple[str, ...] = ()
     model: Path | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
 
 
 @dataclass(frozen=True, slots=True)

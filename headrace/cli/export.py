@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
 from typing import IO, Annotated
 
 import msgspec
@@ -12,14 +11,12 @@ import pyarrow.csv
 import pyarrow.parquet
 import typer
 
-from headrace import limits
 from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
 from headrace.cli.connect import connected
 from headrace.cli.options import HERE, ProjectFolder
-from headrace.errors import TransientError, UsageError
-from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import Consumer
+from headrace.errors import UsageError
+from headrace.kafka.consumer import read_all
 from headrace.project import Project
 from headrace.runtime.assemble import open_registry
 from headrace.settings import Settings
@@ -65,9 +62,6 @@ def _batches(
     """Yield the records of a topic up to where it ended when we began."""
     schema = load_schema(project.schemas, topic.schema)
     decoder = Decoder(schema, open_registry(settings, bootstrap).schema)
-    admin = Admin(bootstrap)
-    names = {topic.name: topic.partitions}
-    ends, positions = admin.ends(names), admin.starts(names)
     columns = pa.schema(
         [
             pa.field("kafka_partition", pa.int32()),
@@ -76,32 +70,19 @@ def _batches(
         ]
     )
     yield pa.RecordBatch.from_pylist([], schema=columns)
-    consumer = Consumer(bootstrap, "headrace-export", "headrace-export")
-    consumer.assign(positions)
-    heard_at = monotonic()
-    while any(positions[place] < end for place, end in ends.items()):
-        parts = consumer.poll(limits.BATCH_RECORDS_MAX, 0.5)
-        if not parts and monotonic() - heard_at > limits.REQUEST_TIMEOUT_S:
-            raise TransientError(
-                f"topic {topic.name}: no record within {limits.REQUEST_TIMEOUT_S} s"
-            )
-        for part in parts:
-            heard_at = monotonic()
-            place = (part.topic, part.partition)
-            positions[place] = part.offsets[-1] + 1
-            decoded = decoder.decode(part.values)
-            for bad in decoded.bad:
-                on_bad(f"partition {part.partition}, offset {part.offsets[bad.row]}: {bad.detail}")
-            offsets = [part.offsets[row] for row in decoded.rows.tolist()]
-            yield pa.record_batch(
-                [
-                    pa.array([part.partition] * len(offsets), pa.int32()),
-                    pa.array(offsets, pa.int64()),
-                    *decoded.records.columns,
-                ],
-                schema=columns,
-            )
-    consumer.close()
+    for part in read_all(bootstrap, {topic.name: topic.partitions}):
+        decoded = decoder.decode(part.values)
+        for bad in decoded.bad:
+            on_bad(f"partition {part.partition}, offset {part.offsets[bad.row]}: {bad.detail}")
+        offsets = [part.offsets[row] for row in decoded.rows.tolist()]
+        yield pa.record_batch(
+            [
+                pa.array([part.partition] * len(offsets), pa.int32()),
+                pa.array(offsets, pa.int64()),
+                *decoded.records.columns,
+            ],
+            schema=columns,
+        )
 
 
 def _write(path: Path, kind: str, batches: Iterator[pa.RecordBatch]) -> int:

@@ -3,20 +3,31 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from headrace import limits
 from headrace.errors import TopologyError, TransientError
 from headrace.kafka import config
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.client_log import logged
+from headrace.kafka.consumer import Offsets, Place
 from headrace.kafka.outages import over_outages
-from headrace.kafka.producer import _log_error, _Quiet
+
+log = structlog.get_logger(__name__)
 
 ANSWER_TIMEOUT_S = limits.REQUEST_TIMEOUT_S + 5
 """Longer than the client's own timeout, so that it is the client that says what was wrong."""
@@ -39,10 +50,7 @@ class Admin:
         self._connect()
 
     def _connect(self) -> None:
-        self._client = AdminClient(
-            config.client(self._bootstrap, "headrace-admin")
-            | {"error_cb": _log_error, "logger": _Quiet()}
-        )
+        self._client = AdminClient(config.client(self._bootstrap, "headrace-admin") | logged())
 
     def _away(self, what: str) -> TransientError:
         """Return the error of a call that failed; the next one begins with a new connection.
@@ -80,6 +88,28 @@ class Admin:
             self._create(list(missing.values()), replicas)
         return list(missing)
 
+    def set_session(self, group: str, session_timeout_ms: int) -> None:
+        """Tell the broker how long members of a group may be silent.
+
+        A broker that allows no such time keeps its own, and the log says so.
+        """
+        wanted = {
+            "consumer.session.timeout.ms": session_timeout_ms,
+            "consumer.heartbeat.interval.ms": session_timeout_ms // limits.HEARTBEATS_A_SESSION,
+        }
+        entries = [
+            ConfigEntry(name, str(value), incremental_operation=AlterConfigOpType.SET)
+            for name, value in wanted.items()
+        ]
+        resource = ConfigResource(ResourceType.GROUP, group, incremental_configs=entries)
+        (future,) = self._client.incremental_alter_configs(
+            [resource], request_timeout=limits.REQUEST_TIMEOUT_S
+        ).values()
+        try:
+            future.result(ANSWER_TIMEOUT_S)
+        except (KafkaException, TimeoutError) as error:
+            log.warning("session_timeout_not_set", group=group, wanted=wanted, error=str(error))
+
     def _create(self, plans: Sequence[TopicPlan], replicas: int) -> None:
         wanted = [
             NewTopic(plan.name, plan.partitions, replicas, config=dict(plan.config))
@@ -97,19 +127,19 @@ class Admin:
 
     def ends(self, topics: Mapping[str, int]) -> Offsets:
         """Return the end of each partition of these topics, given with their partition counts."""
-        return self._offsets(topics, OffsetSpec.latest())
+        return self._offsets(_places(topics), OffsetSpec.latest())
 
     def starts(self, topics: Mapping[str, int]) -> Offsets:
         """Return the first offset of each partition of these topics."""
-        return self._offsets(topics, OffsetSpec.earliest())
+        return self._offsets(_places(topics), OffsetSpec.earliest())
+
+    def ends_of(self, places: Sequence[Place]) -> Offsets:
+        """Return the end of each of these partitions, open transactions included."""
+        return self._offsets(places, OffsetSpec.latest())
 
     @over_outages
-    def _offsets(self, topics: Mapping[str, int], spec: OffsetSpec) -> Offsets:
-        wanted = {
-            TopicPartition(topic, partition): spec
-            for topic, count in topics.items()
-            for partition in range(count)
-        }
+    def _offsets(self, places: Sequence[Place], spec: OffsetSpec) -> Offsets:
+        wanted = {TopicPartition(topic, partition): spec for topic, partition in places}
         if not wanted:
             return {}
         futures = self._client.list_offsets(wanted, request_timeout=limits.REQUEST_TIMEOUT_S)
@@ -136,3 +166,7 @@ class Admin:
                 return {}
             raise self._away(f"group {group}: {error}") from error
         return {(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}
+
+
+def _places(topics: Mapping[str, int]) -> list[Place]:
+    return [(topic, partition) for topic, count in topics.items() for partition in range(count)]

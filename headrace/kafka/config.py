@@ -38,21 +38,52 @@ def producer(bootstrap: str, client_id: str) -> dict[str, Any]:
     }
 
 
-def consumer(bootstrap: str, client_id: str, group: str) -> dict[str, Any]:
-    """Return settings for a consumer that commits only what it is told to."""
+def transactional(bootstrap: str, client_id: str, transactional_id: str) -> dict[str, Any]:
+    """Return settings for a producer whose records count together or not at all."""
+    return producer(bootstrap, client_id) | {
+        "transactional.id": transactional_id,
+        # A broker's restart fits in. What a dead worker leaves open is closed by whoever takes its
+        # partitions, without waiting for this.
+        "transaction.timeout.ms": limits.TRANSACTION_TIMEOUT_MS,
+        "delivery.timeout.ms": limits.TRANSACTION_TIMEOUT_MS,
+        # A transaction that begins while the broker still writes the markers of the last one is
+        # told to come again: 100 ms later by default, which is the length of a transaction here.
+        "retry.backoff.ms": 5,
+    }
+
+
+def reader(bootstrap: str, client_id: str) -> dict[str, Any]:
+    """Return settings for a consumer that is told what to read and commits nothing by itself."""
     return client(bootstrap, client_id) | {
-        "group.id": group,
+        # The client wants a name even where no group is joined.
+        "group.id": client_id,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
-        # The only built-in one that gives partition p of every topic to the same member.
-        "partition.assignment.strategy": "range",
+        # The end of a partition may be a transaction's marker, which is no record.
+        "enable.partition.eof": True,
         "queued.max.messages.kbytes": limits.CONSUMER_BYTES_MAX // 1024,
         "queued.min.messages": 50_000,
         "fetch.message.max.bytes": 4 * 2**20,
         "fetch.queue.backoff.ms": 5,
-        "session.timeout.ms": 10_000,
-        "heartbeat.interval.ms": 3_000,
         "check.crcs": True,
     }
+
+
+def member(bootstrap: str, client_id: str, group: str, instance: str | None) -> dict[str, Any]:
+    """Return settings for a member of a consumer group.
+
+    `instance` names a static member: it may be away for a session, as in a restart, and gets its
+    own partitions back. Without it a member leaves when it ends.
+    """
+    settings = reader(bootstrap, client_id) | {
+        "group.id": group,
+        # The broker assigns (KIP-848): a rebalance stops only the partitions that move.
+        "group.protocol": "consumer",
+        # Gives partition p of every topic to the same member, and leaves it there.
+        "group.remote.assignor": "range",
+    }
+    if instance is not None:
+        settings["group.instance.id"] = instance
+    return settings

@@ -1,7 +1,9 @@
 """Reads whole batches from Kafka, as they wait there, grouped by topic and partition."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, TypeAlias
 
 import structlog
 from confluent_kafka import Consumer as Client
@@ -11,23 +13,19 @@ from headrace import limits
 from headrace.batch import Headers
 from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.kafka import config
+from headrace.kafka.client_log import logged
 from headrace.kafka.outages import over_outages
-from headrace.kafka.producer import _log_error, _Quiet
 
 log = structlog.get_logger(__name__)
 
-NO_LONGER_A_MEMBER = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError._ASSIGNMENT_LOST,  # noqa: SLF001  (the client's name for it)
-    }
-)
+Place: TypeAlias = tuple[str, int]
+"""A topic and a partition."""
 
-Offsets = dict[tuple[str, int], int]
+Offsets: TypeAlias = dict[Place, int]
 """The next offset wanted, by topic and partition."""
+
+GroupMetadata: TypeAlias = Any
+"""Who a member is, and since when: what a transaction shows to commit offsets."""
 
 
 @dataclass(slots=True)
@@ -43,89 +41,84 @@ class RawPart:
     headers: list[Headers] | None = None
 
 
-class Consumer:
-    """A member of a consumer group that is told what to commit."""
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one poll brought.
 
-    def __init__(self, bootstrap: str, client_id: str, group: str) -> None:
-        self._client = Client(
-            config.consumer(bootstrap, client_id, group)
-            | {"error_cb": _log_error, "logger": _Quiet()}
-        )
-        self.group = group
+    `ends` are the partitions that were read to their end, and where that is: behind the last
+    record there may be markers of transactions, which are none.
+    """
 
-    def subscribe(
-        self,
-        topics: Sequence[str],
-        on_assign: Callable[[Sequence[tuple[str, int]]], Offsets],
-        on_revoke: Callable[[Sequence[tuple[str, int]]], None],
-    ) -> None:
-        """Join the group.
+    parts: Sequence[RawPart] = ()
+    ends: Offsets = field(default_factory=dict)
 
-        `on_assign` is given the partitions and returns from where to read those that it does not
-        want read from the committed offset; `on_revoke` returns when nothing of them is in flight.
-        """
+    def read_to(self) -> Offsets:
+        """Return the next offset wanted of every partition this poll says something of."""
+        return {(p.topic, p.partition): p.offsets[-1] + 1 for p in self.parts} | self.ends
 
-        def assigned(client: Client, partitions: list[TopicPartition]) -> None:
-            starts = on_assign([(p.topic, p.partition) for p in partitions])
-            for partition in partitions:
-                start = starts.get((partition.topic, partition.partition))
-                if start is not None:
-                    partition.offset = start
-            client.assign(partitions)
 
-        def revoked(client: Client, partitions: list[TopicPartition]) -> None:
-            on_revoke([(p.topic, p.partition) for p in partitions])
-            client.unassign()
+@dataclass(frozen=True, slots=True)
+class Rebalance:
+    """What a member does when partitions come and go; all are called from within a poll.
 
-        self._client.subscribe(list(topics), on_assign=assigned, on_revoke=revoked)
+    `assigned`: they are paused until `Consumer.start` is called. `revoked`: nothing of them may be
+    in flight when it returns. `lost`: they belong to somebody else already.
+    """
 
-    def assign(self, starts: Mapping[tuple[str, int], int]) -> None:
-        """Read these partitions from these offsets, without a group."""
+    assigned: Callable[[Sequence[Place]], None]
+    revoked: Callable[[Sequence[Place]], None]
+    lost: Callable[[Sequence[Place]], None]
+
+
+class Reader:
+    """Reads partitions from where it is told to, without a group."""
+
+    def __init__(self, bootstrap: str, client_id: str) -> None:
+        self._client = Client(config.reader(bootstrap, client_id) | logged())
+
+    def assign(self, starts: Mapping[Place, int]) -> None:
+        """Read these partitions from these offsets, and no others."""
         self._client.assign([TopicPartition(t, p, offset) for (t, p), offset in starts.items()])
 
-    def poll(self, records_max: int, timeout_s: float) -> list[RawPart]:
+    def poll(self, records_max: int, timeout_s: float) -> Fetched:
         """Return what waits, at most so many records; waits only if there is nothing.
 
         Raises:  UsageError if a topic does not exist; InvariantError if the client is broken.
         """
         first = self._client.poll(timeout_s)
         if first is None:
-            return []
+            return Fetched()
         # A batch that is asked for with a timeout waits until it is full: ask for what is there.
         return _group([first, *self._client.consume(records_max - 1, 0)])
 
-    @over_outages
-    def commit(self, offsets: Offsets) -> None:
-        """Commit these next offsets, and wait for it.
+    def read_through(
+        self, starts: Mapping[Place, int], ends: Mapping[Place, int]
+    ) -> Iterator[RawPart]:
+        """Yield what lies between these offsets, in order within each partition.
 
-        A member that was put out of its group while it worked has nothing to commit any more:
-        whoever owns the partitions now reads the same records again.
-        Raises:  TransientError if the broker does not take them.
+        Raises:  TransientError if a partition gets no further for `REQUEST_TIMEOUT_S`.
         """
-        wanted = [TopicPartition(t, p, offset) for (t, p), offset in offsets.items()]
-        try:
-            results = self._client.commit(offsets=wanted, asynchronous=False)
-            errors = [result.error for result in results if result.error is not None]
-        except KafkaException as error:
-            errors = [error.args[0]]
-        if any(error.code() in NO_LONGER_A_MEMBER for error in errors):
-            log.warning("commit_refused", group=self.group, error=errors[0].str())
-        elif errors:
-            raise TransientError(f"group {self.group}: commit failed: {errors[0].str()}")
-
-    @over_outages
-    def committed(self, partitions: Sequence[tuple[str, int]]) -> Offsets:
-        """Return the group's committed offsets; partitions without one are left out."""
-        wanted = [TopicPartition(t, p) for t, p in partitions]
-        try:
-            found = self._client.committed(wanted, timeout=limits.REQUEST_TIMEOUT_S)
-        except KafkaException as error:
-            raise TransientError(f"group {self.group}: {error}") from error
-        return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+        missing = {place: end for place, end in ends.items() if starts[place] < end}
+        self.assign({place: starts[place] for place in missing})
+        heard_at = monotonic()
+        while missing:
+            fetched = self.poll(limits.BATCH_RECORDS_MAX, 0.5)
+            for place, offset in fetched.read_to().items():
+                heard_at = monotonic()
+                if offset >= missing.get(place, offset + 1):
+                    del missing[place]
+            yield from fetched.parts
+            if missing and monotonic() - heard_at > limits.REQUEST_TIMEOUT_S:
+                (topic, partition), end = next(iter(missing.items()))
+                raise TransientError(
+                    f"topic {topic}, partition {partition}: not read to offset {end} within "
+                    f"{limits.REQUEST_TIMEOUT_S} s"
+                )
+        self.assign({})  # it would go on fetching
 
     @over_outages
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """Return the first offset in the log and the one after its last."""
+        """Return the first offset and the one after the last that may be read: committed."""
         try:
             low, high = self._client.get_watermark_offsets(
                 TopicPartition(topic, partition), timeout=limits.REQUEST_TIMEOUT_S
@@ -134,8 +127,103 @@ class Consumer:
             raise TransientError(f"topic {topic}, partition {partition}: {error}") from error
         return low, high
 
+    def close(self) -> None:
+        """Stop reading."""
+        self._client.close()
+
+
+def read_all(bootstrap: str, topics: Mapping[str, int]) -> Iterator[RawPart]:
+    """Yield what topics, given with their partition counts, hold now, in order within a partition.
+
+    Raises:  TransientError if a partition gets no further for `REQUEST_TIMEOUT_S`.
+    """
+    reader = Reader(bootstrap, "headrace-read-all")
+    places = [(topic, partition) for topic, count in topics.items() for partition in range(count)]
+    bounds = {place: reader.bounds(*place) for place in places}
+    yield from reader.read_through(
+        {place: low for place, (low, _) in bounds.items()},
+        {place: high for place, (_, high) in bounds.items()},
+    )
+    reader.close()
+
+
+class Consumer(Reader):
+    """A member of a consumer group that is told from where to read and what to commit.
+
+    Only the thread that polls may call its methods: during a rebalance the client answers no other.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        group: str,
+        instance: str | None = None,
+    ) -> None:
+        """Be a member of `group`: a static one if `instance` names it."""
+        settings = config.member(bootstrap, client_id, group, instance)
+        self._client = Client(settings | logged() | {"on_commit": self._committed})
+        self.group = group
+
+    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
+        """Join the group."""
+
+        def assigned(client: Client, partitions: list[TopicPartition]) -> None:
+            client.incremental_assign(partitions)
+            if partitions:
+                client.pause(partitions)
+                rebalance.assigned(_places(partitions))
+
+        def revoked(client: Client, partitions: list[TopicPartition]) -> None:
+            if partitions:
+                rebalance.revoked(_places(partitions))
+            client.incremental_unassign(partitions)
+
+        def lost(client: Client, partitions: list[TopicPartition]) -> None:
+            if partitions:
+                rebalance.lost(_places(partitions))
+            client.incremental_unassign(partitions)
+
+        self._client.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def start(self, starts: Offsets) -> None:
+        """Read these assigned partitions from these offsets, whatever was read of them before."""
+        for (topic, partition), offset in starts.items():
+            self._client.seek(TopicPartition(topic, partition, offset))
+        self.resume(list(starts))
+
+    def metadata(self) -> GroupMetadata:
+        """Return what the group knows this member by just now."""
+        return self._client.consumer_group_metadata()
+
+    def commit(self, offsets: Offsets) -> None:
+        """Tell the group how far this member has come, without waiting for it.
+
+        For whoever watches, and for a start without state: what was processed is known elsewhere.
+        """
+        wanted = [TopicPartition(t, p, offset) for (t, p), offset in offsets.items()]
+        try:
+            self._client.commit(offsets=wanted, asynchronous=True)
+        except KafkaException as error:
+            log.warning("commit_refused", group=self.group, error=str(error))
+
+    def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if error is not None:
+            partition = [f"{p.topic}-{p.partition}" for p in partitions]
+            log.warning("commit_failed", group=self.group, error=error.str(), partitions=partition)
+
+    @over_outages
+    def committed(self, partitions: Sequence[Place]) -> Offsets:
+        """Return the group's committed offsets; partitions without one are left out."""
+        wanted = [TopicPartition(t, p) for t, p in partitions]
+        try:
+            found = self._client.committed(wanted, timeout=limits.REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            raise TransientError(f"group {self.group}: {error}") from error
+        return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
+
     def lag(self, offsets: Offsets) -> int:
-        """Return how many records lie behind these offsets, as far as the client has heard."""
+        """Return how many offsets lie behind these, as far as the client has heard."""
         total = 0
         for (topic, partition), offset in offsets.items():
             _, high = self._client.get_watermark_offsets(
@@ -144,27 +232,32 @@ class Consumer:
             total += max(0, high - offset)
         return total
 
-    def pause(self, partitions: Sequence[tuple[str, int]]) -> None:
+    def pause(self, partitions: Sequence[Place]) -> None:
         """Stop reading these partitions for now."""
         self._client.pause([TopicPartition(t, p) for t, p in partitions])
 
-    def resume(self, partitions: Sequence[tuple[str, int]]) -> None:
+    def resume(self, partitions: Sequence[Place]) -> None:
         """Go on reading these partitions."""
         self._client.resume([TopicPartition(t, p) for t, p in partitions])
 
-    def close(self) -> None:
-        """Leave the group; `on_revoke` is called for what is still owned."""
-        self._client.close()
+
+def _places(partitions: Sequence[TopicPartition]) -> list[Place]:
+    return [(p.topic, p.partition) for p in partitions]
 
 
-def _group(messages: list[Message]) -> list[RawPart]:
-    parts: dict[tuple[str, int], RawPart] = {}
+def _group(messages: list[Message]) -> Fetched:
+    parts: dict[Place, RawPart] = {}
+    ends: Offsets = {}
     for message in messages:
+        place = (message.topic(), message.partition())
         error = message.error()
         if error is not None:
-            _judge(error)
+            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (the client's name)
+                ends[place] = message.offset()
+            else:
+                _judge(error)
             continue
-        place = (message.topic(), message.partition())
+        ends.pop(place, None)
         part = parts.get(place)
         if part is None:
             part = parts[place] = RawPart(*place)
@@ -177,7 +270,7 @@ def _group(messages: list[Message]) -> list[RawPart]:
             if part.headers is None:
                 part.headers = [() for _ in part.values[:-1]]
             part.headers.append(headers or ())
-    return list(parts.values())
+    return Fetched(list(parts.values()), ends)
 
 
 def _judge(error: KafkaError) -> None:

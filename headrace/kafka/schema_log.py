@@ -4,11 +4,10 @@ import json
 from threading import Lock
 from time import monotonic
 
-from headrace import limits
 from headrace.avro.schema import AvroSchema, parse_schema
-from headrace.errors import DecodeError, TransientError
+from headrace.errors import DecodeError
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.consumer import Consumer
+from headrace.kafka.consumer import Reader
 from headrace.kafka.producer import Producer
 
 SCHEMAS_TOPIC = "_schemas"
@@ -25,8 +24,7 @@ class SchemaLog:
 
     def __init__(self, bootstrap: str) -> None:
         Admin(bootstrap).ensure([TopicPlan(SCHEMAS_TOPIC, 1, {"cleanup.policy": "compact"})])
-        self._consumer = Consumer(bootstrap, "headrace-schemas", "headrace-schemas")
-        self._consumer.assign({(SCHEMAS_TOPIC, 0): 0})
+        self._reader = Reader(bootstrap, "headrace-schemas")
         self._producer = Producer(bootstrap, "headrace-schemas")
         self._lock = Lock()
         self._next = 0
@@ -62,7 +60,7 @@ class SchemaLog:
 
     def close(self) -> None:
         """Stop reading."""
-        self._consumer.close()
+        self._reader.close()
 
     def _write(self, subject: str, version: int, schema_id: int, schema: AvroSchema) -> None:
         key = {"keytype": "SCHEMA", "subject": subject, "version": version, "magic": 1}
@@ -77,18 +75,12 @@ class SchemaLog:
         self._producer.flush()
 
     def _catch_up(self) -> None:
-        _, end = self._consumer.bounds(SCHEMAS_TOPIC, 0)
-        deadline = monotonic() + limits.REQUEST_TIMEOUT_S
-        while self._next < end:
-            if monotonic() > deadline:
-                raise TransientError(
-                    f"topic {SCHEMAS_TOPIC}: read to offset {self._next} of {end} within "
-                    f"{limits.REQUEST_TIMEOUT_S} s"
-                )
-            for part in self._consumer.poll(1_000, 0.5):
-                for key, value, offset in zip(part.keys, part.values, part.offsets, strict=True):
-                    self._next = offset + 1
-                    self._apply(key, value)
+        place = (SCHEMAS_TOPIC, 0)
+        _, end = self._reader.bounds(*place)
+        for part in self._reader.read_through({place: self._next}, {place: end}):
+            for key, value in zip(part.keys, part.values, strict=True):
+                self._apply(key, value)
+        self._next = end
         self._read_at = monotonic()
 
     def _apply(self, key: bytes | None, value: bytes | None) -> None:

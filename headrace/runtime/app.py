@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,18 @@ from mode import Service
 from mode.utils.objects import cached_property
 
 from headrace import limits
-from headrace.kafka.consumer import Offsets
-from headrace.runtime.lane import Lane, Work
+from headrace.runtime.lane import Lane
 from headrace.runtime.metrics import exposition
 from headrace.runtime.stats import Stats
+from headrace.runtime.work import Work
 
 log = structlog.get_logger(__name__)
 
-POLL_S = 0.05
-"""How long a read waits for the first record: how late an idle lane notices a commit is due."""
+WATCH_S = 5.0
+"""How often a lane is looked at."""
+
+EXIT_STUCK = 70
+"""The exit code of a worker whose batch never ended: an internal error, as sysexits.h has it."""
 
 
 class LaneBoot(BootStrategy):
@@ -60,11 +61,7 @@ class LaneService(Service):
         self.app = app
         self.lane = lane
         self.channel = app.channel(maxsize=limits.CHANNEL_BATCHES_MAX)
-        self._reading = ThreadPoolExecutor(1, f"read-{lane.name}")
-        self._processing = ThreadPoolExecutor(1, f"process-{lane.name}")
-        self._in_flight = 0
-        self.has_joined = False
-        self._settled = asyncio.Event()
+        self.is_drained = False
         app.agent(self.channel, name=lane.name)(self._agent())
 
     def _agent(self) -> Callable[..., Any]:
@@ -77,38 +74,26 @@ class LaneService(Service):
 
     async def on_start(self) -> None:
         """Join the consumer group; without this Faust's channels stay shut."""
-        self._settled.set()
         self.app.flow_control.resume()
-        loop = asyncio.get_running_loop()
-        self.lane.consumer.subscribe(
-            self.lane.topics,
-            partial(self._on_assign),
-            partial(self._on_revoke, loop),
-        )
+        await asyncio.get_running_loop().run_in_executor(self.lane.reading, self.lane.start)
 
     @Service.task
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         while not self.should_stop:
             try:
-                work = await loop.run_in_executor(self._reading, self.lane.read, POLL_S)
+                work = await loop.run_in_executor(self.lane.reading, self.lane.read)
             except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
                 await self._crash_loudly(error)
                 return
-            self._in_flight += 1
-            self._settled.clear()
             await self.channel.send(value=work)
 
     async def _handle(self, work: Work) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._processing, self.lane.handle, work)
+            await loop.run_in_executor(self.lane.processing, self.lane.handle, work)
         except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
             await self._crash_loudly(error)
-        finally:
-            self._in_flight -= 1
-            if self._in_flight == 0:
-                self._settled.set()
 
     async def _crash_loudly(self, error: Exception) -> None:
         """Stop the whole worker: a pod that does half its work hides the other half."""
@@ -117,35 +102,29 @@ class LaneService(Service):
             self.app.failure = error
             os.kill(os.getpid(), signal.SIGTERM)
 
-    def _on_assign(self, places: Sequence[tuple[str, int]]) -> Offsets:
-        log.info("partitions_assigned", lane=self.lane.name, partitions=len(places))
-        starts = self.lane.processor.assigned(places)
-        self.has_joined = True
-        return starts
-
-    def _on_revoke(
-        self, loop: asyncio.AbstractEventLoop, places: Sequence[tuple[str, int]]
-    ) -> None:
-        # Runs in the reading thread, inside a poll: what was read before is in the channel or the
-        # agent, and has to be finished and committed before another owner may start.
-        log.info("partitions_revoked", lane=self.lane.name, partitions=len(places))
-        if not self.should_stop:
-            waiting = asyncio.run_coroutine_threadsafe(self._settled.wait(), loop)
-            waiting.result(limits.DRAIN_TIMEOUT_S)
-            self._processing.submit(self.lane.commit).result(limits.DRAIN_TIMEOUT_S)
-        self.lane.processor.revoked(places)
-        self.lane.forget(places)
+    @Service.timer(WATCH_S)
+    async def _watch(self) -> None:
+        """Name a batch that does not end; end the process if it never will."""
+        busy_s = self.lane.busy_s
+        if busy_s > limits.STUCK_WARN_S:
+            log.error(
+                "batch_stuck", lane=self.lane.name, busy_s=round(busy_s), at=self.lane.stack()
+            )
+        if busy_s > limits.STUCK_S_MAX:
+            log.critical("worker_stuck", lane=self.lane.name)
+            os._exit(EXIT_STUCK)
 
     async def on_stop(self) -> None:
         """Finish the batch at hand, commit, leave the group."""
         loop = asyncio.get_running_loop()
-        self.lane.drain()
-        # Before the consumer closes: a closing one answers nobody.
-        await loop.run_in_executor(self._processing, self.lane.commit)
-        await loop.run_in_executor(self._reading, self.lane.consumer.close)
-        self._reading.shutdown(wait=True)
-        self._processing.shutdown(wait=True)
-        self.lane.processor.close()
+        try:
+            await loop.run_in_executor(None, self.lane.stop)
+        except TimeoutError:
+            log.error(  # noqa: TRY400  (the bound says enough)
+                "not_drained", lane=self.lane.name, within_s=limits.DRAIN_TIMEOUT_S
+            )
+        else:
+            self.is_drained = True
 
 
 def make_app(name: str, folder: Path, web_port: int) -> HeadraceApp:
@@ -183,6 +162,9 @@ def run_worker(app: HeadraceApp) -> None:
         worker.execute_from_commandline()
     if app.failure is not None:
         raise app.failure
+    if not all(lane.is_drained for lane in app.lane_services):
+        # A thread still waits for something that is away: the interpreter would wait for it.
+        os._exit(0)
 
 
 def _add_pages(app: HeadraceApp) -> None:
@@ -199,7 +181,13 @@ def _add_pages(app: HeadraceApp) -> None:
         ready = is_ready(app)
         return web.json({"is_ready": ready}, status=200 if ready else 503)
 
+    @app.page("/live")
+    async def live(web: Any, request: Any) -> Any:  # noqa: ARG001  (Faust's signature)
+        stuck = [s.lane.name for s in app.lane_services if s.lane.busy_s > limits.STUCK_S_MAX / 2]
+        alive = app.failure is None and not stuck
+        return web.json({"is_live": alive, "stuck": stuck}, status=200 if alive else 503)
+
 
 def is_ready(app: HeadraceApp) -> bool:
-    """Return whether every lane has joined its group and none has failed."""
-    return app.failure is None and all(lane.has_joined for lane in app.lane_services)
+    """Return whether every lane is in its group with all its state, and none has failed."""
+    return app.failure is None and all(s.lane.is_ready for s in app.lane_services)

@@ -2,22 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from headrace.avro.registry import HttpRegistry, Registry, subject_of
 from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
 from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import Consumer
+from headrace.kafka.consumer import Consumer, Reader
 from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
+from headrace.kafka.transaction import TransactionalProducer, fence
 from headrace.project import Project
 from headrace.runtime.app import HeadraceApp, add_lane, make_app
-from headrace.runtime.chain import LoadedStep, TopicCodec, fused
+from headrace.runtime.chain import LoadedStep, TopicCodec, fused, is_exactly_once, tables_of
+from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
+from headrace.runtime.intake import Intake
 from headrace.runtime.lane import Lane
 from headrace.runtime.processor import ChainProcessor
 from headrace.runtime.sink_processor import SINK_RECORDS_MAX, SinkProcessor, open_sink
+from headrace.runtime.stats import Stats
 from headrace.runtime.topics import (
     app_name,
     changelog_topic,
@@ -28,6 +34,8 @@ from headrace.runtime.topics import (
 from headrace.servers import Endpoints
 from headrace.settings import Settings
 from headrace.state.changelog import Changelog
+from headrace.state.restorer import Restorer
+from headrace.state.tables import layout_of
 from headrace.topology import Sink, Step, Topic, Topology
 
 
@@ -98,6 +106,8 @@ class Assembly:
         self._topology = topology
         self._settings = settings
         self._endpoints = endpoints
+        # A worker without a name is a member that leaves when it ends.
+        self._instance = settings.instance or uuid4().hex
         self._registry = open_registry(settings, endpoints.kafka)
         self._codecs = load_codecs(project, self._registry, topology.topics)
 
@@ -114,32 +124,62 @@ class Assembly:
 
     def _chain_lane(self, app: HeadraceApp, run: Sequence[Step]) -> Lane:
         name = lane_name(self._topology, run)
-        producer = Producer(self._endpoints.kafka, name)
-        consumer = Consumer(self._endpoints.kafka, name, name)
         loaded = [self._load(step) for step in run]
-        changelog = Changelog(changelog_topic(self._topology, run), self._endpoints.kafka, producer)
-        processor = ChainProcessor(
-            loaded,
-            producer=producer,
-            consumer=consumer,
-            changelog=changelog,
-            state_folder=self._settings.home / "state" / name,
+        topics = outer_topics(run)
+        units = range(run[0].reads[0].partitions)
+        intake = Intake(
+            name,
+            owner=run[0].name,
+            topics=topics,
+            consumer=self._consumer(name),
+            decoders=self._decoders(topics),
             stats=app.stats,
+            unit_of=lambda place: place[1],
+            stand_by=units if self._settings.standby else (),
         )
         return Lane(
             name,
-            owner=run[0].name,
-            topics=outer_topics(run),
-            consumer=consumer,
-            processor=processor,
-            decoders=self._decoders(outer_topics(run)),
-            stats=app.stats,
+            intake=intake,
+            processor=self._chain_processor(name, run, loaded, app.stats),
             commit_interval_s=self._settings.commit_interval_ms / 1_000,
+        )
+
+    def _chain_processor(
+        self, name: str, run: Sequence[Step], loaded: Sequence[LoadedStep], stats: Stats
+    ) -> ChainProcessor:
+        bootstrap = self._endpoints.kafka
+        owner = f"{name}.{self._instance}"
+        topic = changelog_topic(self._topology, run)
+        layout = layout_of(tables_of(run))
+        producer: Producer
+        committer: Committer
+        if is_exactly_once(run):
+            producer = TransactionalProducer(bootstrap, name, owner)
+            committer = ExactlyOnce(producer, Changelog(topic, producer))
+        else:
+            producer = Producer(bootstrap, name)
+            committer = AtLeastOnce(producer, Changelog(topic, producer))
+        ends = Reader(bootstrap, f"{topic}-end")
+        return ChainProcessor(
+            loaded,
+            producer=producer,
+            committer=committer,
+            restorer=Restorer(
+                topic,
+                bootstrap,
+                self._settings.home / "state" / name,
+                owner=owner,
+                layout=layout,
+                fence=partial(fence, bootstrap) if is_exactly_once(run) else _fence_nobody,
+            ),
+            changelog_end=lambda partition: ends.bounds(topic, partition)[1],
+            owner=owner,
+            layout=layout,
+            stats=stats,
         )
 
     def _sink_lane(self, app: HeadraceApp, sink: Sink) -> Lane:
         name = sink_lane_name(self._topology, sink.name)
-        consumer = Consumer(self._endpoints.kafka, name, name)
         schemas = {topic.name: self._codecs[topic.name].schema for topic in sink.reads}
         target = open_sink(
             sink,
@@ -151,22 +191,31 @@ class Assembly:
         processor = SinkProcessor(
             sink.name,
             target,
-            consumer=consumer,
             producer=Producer(self._endpoints.kafka, name),
             stats=app.stats,
         )
         topics = [topic.name for topic in sink.reads]
-        return Lane(
+        intake = Intake(
             name,
             owner=processor.owner,
             topics=topics,
-            consumer=consumer,
-            processor=processor,
+            consumer=self._consumer(name),
             decoders=self._decoders(topics),
             stats=app.stats,
-            commit_interval_s=self._settings.commit_interval_ms / 1_000,
+            unit_of=lambda place: place,
             records_max=SINK_RECORDS_MAX,
         )
+        return Lane(
+            name,
+            intake=intake,
+            processor=processor,
+            commit_interval_s=self._settings.commit_interval_ms / 1_000,
+        )
+
+    def _consumer(self, group: str) -> Consumer:
+        timeout_ms = self._settings.session_timeout_ms
+        Admin(self._endpoints.kafka).set_session(group, timeout_ms)
+        return Consumer(self._endpoints.kafka, group, group, self._settings.instance)
 
     def _load(self, step: Step) -> LoadedStep:
         arguments = dict(step.parameters)
@@ -186,6 +235,10 @@ class Assembly:
 
     def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
         return {name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics}
+
+
+def _fence_nobody(owner: str) -> None:
+    """Without transactions there is nothing that an earlier owner could have left open."""
 
 
 def outer_topics(run: Sequence[Step]) -> list[str]:

@@ -16,7 +16,7 @@ from headrace.batch import Batch, DeadRow, Headers, IntArray, Output, Part
 from headrace.errors import InvariantError
 from headrace.runtime.merge import SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
-from headrace.state.tables import TableState
+from headrace.state.tables import Table, TableState
 from headrace.topology import Step, Topic
 
 
@@ -276,6 +276,17 @@ def _dead(step: Step, batch: Batch, dead: DeadRow) -> Dead:
         dead.cause,
         dead.detail,
     )
+
+
+def tables_of(run: Sequence[Step]) -> list[Table]:
+    """Return the tables of these steps and of their merges."""
+    tables = [step.table for step in run if step.table is not None]
+    return [*tables, *(merge_table(step.name) for step in run if step.merge)]
+
+
+def is_exactly_once(run: Sequence[Step]) -> bool:
+    """Say whether steps that share a task commit in transactions: all do if one asks for it."""
+    return any(step.processing_guarantee == "exactly_once" for step in run)
 
 
 def fused(steps: Sequence[Step]) -> list[list[Step]]:

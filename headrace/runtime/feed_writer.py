@@ -9,10 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from headrace import limits
-from headrace.errors import TransientError
 from headrace.feed import Feed, FrameBlock
-from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import Consumer
+from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
 from headrace.pace import paced
 from headrace.runtime.chain import TopicCodec, encode_records
@@ -136,19 +134,9 @@ def position_key(identity: str, source: str) -> bytes:
 
 def read_positions(bootstrap: str, identity: str) -> dict[str, int]:
     """Return by source the last sequence of a feed that is in Kafka."""
-    (end,) = Admin(bootstrap).ends({FEED_POSITIONS: 1}).values()
-    consumer = Consumer(bootstrap, "headrace-feed-positions", "headrace-feed-positions")
-    consumer.assign({(FEED_POSITIONS, 0): 0})
     found: dict[str, int] = {}
-    following = 0
-    deadline = monotonic() + limits.REQUEST_TIMEOUT_S
-    while following < end:
-        if monotonic() > deadline:
-            raise TransientError(f"topic {FEED_POSITIONS}: stuck at offset {following} of {end}")
-        for part in consumer.poll(limits.BATCH_RECORDS_MAX, 0.5):
-            following = part.offsets[-1] + 1
-            _apply(part.keys, part.values, identity, found)
-    consumer.close()
+    for part in read_all(bootstrap, {FEED_POSITIONS: 1}):
+        _apply(part.keys, part.values, identity, found)
     return found
 
 

@@ -1,106 +1,132 @@
-"""One lane of a worker: reads batches, has them processed in order, commits what is finished."""
+"""One lane of a worker: reads batches, has them processed in order, commits what is finished.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+Three threads, one call at a time each:
+
+- *reading* polls the consumer, and is told of rebalances from within a poll; only it asks the
+  client;
+- *restoring* brings state up to date for partitions that are coming, and for others on standby;
+- *processing* does the work, and owns all that is in progress.
+"""
+
+import sys
+import traceback
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import get_ident
 from time import monotonic
-from typing import Protocol
+from typing import Any
 
-import numpy as np
+import structlog
 
 from headrace import limits
-from headrace.avro.wire import Decoder
-from headrace.batch import Part
-from headrace.kafka.consumer import Consumer, Offsets, RawPart
-from headrace.runtime.chain import Dead
-from headrace.runtime.stats import Stats
+from headrace.errors import AbortedError
+from headrace.kafka.consumer import GroupMetadata, Offsets, Place
+from headrace.runtime.intake import Intake
+from headrace.runtime.work import Processor, Unit, Work
 
-LAG_S = 0.5
-"""How often a lane notes how far it is behind."""
+log = structlog.get_logger(__name__)
 
-
-class Processor(Protocol):
-    """What a lane feeds: a chain of steps, or a sink."""
-
-    def assigned(self, places: Sequence[tuple[str, int]]) -> Offsets:
-        """Take these partitions; return from where to read those that have state."""
-
-    def revoked(self, places: Sequence[tuple[str, int]]) -> None:
-        """Let go of these partitions; all of them is committed."""
-
-    def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
-        """Process what was read; `read_to` are the next offsets of all that was."""
-
-    def idle(self) -> None:
-        """Do what time alone makes due."""
-
-    def commit(self) -> Offsets:
-        """Make all that was processed count; return the offsets now committed."""
-
-    def held_records(self) -> Mapping[tuple[str, int], int]:
-        """Return how many records are read but held back, by topic and partition."""
-
-    def close(self) -> None:
-        """Release what is held."""
+FOLLOW_S = 0.2
+"""How long the restoring thread waits for news of standbys: how long a restore may wait for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What one poll brought: decoded parts, records that are none, and how far it read."""
-
-    parts: Sequence[Part] = ()
-    dead: Sequence[Dead] = ()
-    read_to: Offsets = field(default_factory=dict)
+STACK_FRAMES = 6
+"""How much of a stuck thread's stack is told."""
 
 
 class Lane:
-    """The thread-side of a lane; the Faust service around it moves `Work` between its threads.
-
-    `read` runs in the reading thread, `handle` in the processing thread, one call at a time each.
-    """
+    """The threads of a lane; the Faust service around it takes `Work` from `read` to `handle`."""
 
     def __init__(
-        self,
-        name: str,
-        *,
-        owner: str,
-        topics: Sequence[str],
-        consumer: Consumer,
-        processor: Processor,
-        decoders: Mapping[str, Decoder],
-        stats: Stats,
-        commit_interval_s: float,
-        records_max: int = limits.BATCH_RECORDS_MAX,
+        self, name: str, *, intake: Intake, processor: Processor, commit_interval_s: float
     ) -> None:
         self.name = name
-        self.topics = list(topics)
-        self.consumer = consumer
+        self.intake = intake
         self.processor = processor
-        self._owner = owner
-        self._decoders = decoders
-        self._stats = stats
+        self.reading = ThreadPoolExecutor(1, f"read-{name}")
+        self.processing = ThreadPoolExecutor(1, f"process-{name}")
+        self.restoring = ThreadPoolExecutor(1, f"restore-{name}")
+        self._busy_since_s: float | None = None
+        self._thread_id = 0
         self._commit_interval_s = commit_interval_s
-        self._records_max = records_max
-        self._committed_at = monotonic()
+        self._committed_at_s = monotonic()
+        self._claims: dict[Place, int] = {}
+        self._units: set[Unit] = set()
+        self._following: Future[None] = Future()
         self._has_failed = False
         self._is_draining = False
-        self._read_to: Offsets = {}
-        self._lag_noted_at = 0.0
-        self._paused: set[tuple[str, int]] = set()
 
-    def read(self, timeout_s: float) -> Work:
+    @property
+    def is_ready(self) -> bool:
+        """Say whether the lane is in its group and has the state of all its partitions."""
+        return self.intake.has_joined and not self.intake.is_restoring
+
+    @property
+    def busy_s(self) -> float:
+        """Return how long the batch at hand has taken; 0 if there is none."""
+        since_s = self._busy_since_s
+        return 0.0 if since_s is None else monotonic() - since_s
+
+    def stack(self) -> str:
+        """Return where the processing thread stands."""
+        frame = sys._current_frames().get(self._thread_id)  # noqa: SLF001  (documented so)
+        return "" if frame is None else "".join(traceback.format_stack(frame)[-STACK_FRAMES:])
+
+    def start(self) -> None:
+        """Join the consumer group."""
+        self.intake.join(self)
+
+    def read(self) -> Work:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
-        self._throttle()
-        parts: list[Part] = []
-        dead: list[Dead] = []
-        read_to: Offsets = {}
-        for raw in self.consumer.poll(self._records_max, timeout_s):
-            read_to[raw.topic, raw.partition] = raw.offsets[-1] + 1
-            part, bad = self._decode(raw)
-            dead.extend(bad)
-            if len(part):
-                parts.append(part)
-        self._note_lag(read_to)
-        return Work(parts, dead, read_to)
+        return self.intake.read()
+
+    # What the intake asks for, from the reading thread.
+
+    def restore(self, unit: Unit) -> "Future[Any]":
+        """Begin to bring the state of a unit up to date."""
+        return self.restoring.submit(self.processor.restore, unit)
+
+    def discard(self, restore: "Future[Any]") -> None:
+        """Forget what was restored for nothing."""
+        self.restoring.submit(self._discard, restore)
+
+    def stand_by(self, units: Collection[Unit]) -> None:
+        """Keep the state of these units warm from now on, and of no others."""
+        self._following = self.restoring.submit(self.processor.stand_by, units)
+
+    def follow(self) -> None:
+        """Go on with that, if the restoring thread has nothing else to do."""
+        if self._following.done():
+            self._following.result()
+            self._following = self.restoring.submit(self.processor.follow, FOLLOW_S)
+
+    def adopt(
+        self, unit: Unit, restored: Any, claims: Mapping[Place, int], group: GroupMetadata
+    ) -> Offsets | None:
+        """Begin to work on a unit; return from where to read, None if it is lost again."""
+        found = self.processing.submit(self._adopt, unit, restored, claims, group)
+        return found.result(limits.RELEASE_TIMEOUT_S)
+
+    def release(
+        self, units: Collection[Unit], places: Collection[Place], group: GroupMetadata
+    ) -> None:
+        """Finish the batch at hand, commit, and let go of these units and their places."""
+        released = self.processing.submit(self._release, units, places, group)
+        released.result(limits.RELEASE_TIMEOUT_S)
+
+    def abandon(self) -> None:
+        """Let go of everything without a commit: others have it already."""
+        self.processing.submit(self._abandon).result(limits.RELEASE_TIMEOUT_S)
+
+    def claim(self, claims: Mapping[Place, int]) -> None:
+        """Accept what is read of these places from now on under these claims."""
+        self.processing.submit(self._claims.update, claims)
+
+    def _discard(self, restore: "Future[Any]") -> None:
+        if restore.exception() is None:
+            self.processor.discard(restore.result())
+
+    # Processing thread.
 
     def handle(self, work: Work) -> None:
         """Process one piece of work, and commit when it is time.
@@ -110,110 +136,88 @@ class Lane:
         if self._has_failed or self._is_draining:
             return
         self._has_failed = True  # until this call has succeeded
-        self._handle(work)
+        self._busy_since_s = monotonic()
+        self._thread_id = get_ident()
+        try:
+            self._handle(work.of(self._claims))
+        except AbortedError as error:
+            log.warning("commit_aborted", lane=self.name, error=str(error))
+            self._take_back(self.processor.rollback())
+        finally:
+            self._busy_since_s = None
         self._has_failed = False
 
     def _handle(self, work: Work) -> None:
         if work.read_to:
             self.processor.process(work.parts, work.dead, work.read_to)
-            if work.dead:
-                self._note_dead(work.dead)
+            self.intake.note_dead(work.dead)
         else:
             self.processor.idle()
-        if monotonic() - self._committed_at >= self._commit_interval_s:
-            self._commit()
+        self.intake.held = self.processor.held_records()
+        if self._is_commit_due(is_dry=not work.parts):
+            self.intake.committed.put(self.processor.commit(self.intake.group))
+            self._committed_at_s = monotonic()
 
-    def drain(self) -> None:
-        """Finish the work at hand and begin no more: what was only read is read again later."""
-        self._is_draining = True
+    def _is_commit_due(self, *, is_dry: bool) -> bool:
+        since_s = monotonic() - self._committed_at_s
+        if not self.processor.is_dirty:
+            return since_s >= limits.IDLE_COMMIT_S
+        # With nothing more to read, waiting would only make those behind wait as well.
+        return since_s >= self._commit_interval_s or (is_dry and since_s >= limits.COMMIT_GAP_S)
 
-    def commit(self) -> None:
-        """Commit what was processed, if anything was and nothing has failed."""
-        if not self._has_failed:
-            self._commit()
+    def _adopt(
+        self, unit: Unit, restored: Any, claims: Mapping[Place, int], group: GroupMetadata
+    ) -> Offsets | None:
+        starts = self.processor.adopt(unit, restored, group)
+        if starts is not None:
+            self._units.add(unit)
+            self._claims.update(claims)
+        return starts
 
-    def _commit(self) -> None:
-        self.processor.commit()
-        self._committed_at = monotonic()
-
-    def forget(self, places: Sequence[tuple[str, int]]) -> None:
-        """Drop what is remembered of partitions that have moved away."""
+    def _release(
+        self, units: Collection[Unit], places: Collection[Place], group: GroupMetadata
+    ) -> None:
         for place in places:
-            self._read_to.pop(place, None)
-            self._paused.discard(place)
+            self._claims.pop(place, None)
+        mine = self._units.intersection(units)
+        self._units -= mine
+        if self._has_failed or not mine:
+            return
+        starts = self.processor.release(mine, group)
+        if starts is not None:
+            self._take_back(starts)
 
-    def _note_lag(self, read_to: Offsets) -> None:
-        # In the reading thread: while a rebalance is called back there, the client answers such
-        # questions of no other thread, and the callback waits for the processing thread.
-        self._read_to |= read_to
-        if monotonic() - self._lag_noted_at > LAG_S:
-            self._stats.set_lag(self._owner, self.consumer.lag(self._read_to))
-            self._lag_noted_at = monotonic()
+    def _abandon(self) -> None:
+        self._claims.clear()
+        self._units.clear()
+        self.processor.abandon()
 
-    def _throttle(self) -> None:
-        """Stop reading inputs that are far ahead of the ones they are merged with."""
-        held = self.processor.held_records()
-        full = {place for place, count in held.items() if count > limits.MERGE_RECORDS_MAX}
-        relieved = {
-            place for place in self._paused if held.get(place, 0) < limits.MERGE_RECORDS_MAX // 2
-        }
-        if new := full - self._paused:
-            self.consumer.pause(sorted(new))
-        if relieved:
-            self.consumer.resume(sorted(relieved))
-        self._paused = (self._paused | full) - relieved
+    def _take_back(self, starts: Offsets) -> None:
+        """Have everything read again from the last commit; drop what was read since."""
+        self.intake.rewinds.put((frozenset(self._claims), starts))
+        self._claims.clear()
 
-    def _decode(self, raw: RawPart) -> tuple[Part, list[Dead]]:
-        decoded = self._decoders[raw.topic].decode(raw.values)
-        dead = [
-            Dead(
-                self._owner,
-                raw.topic,
-                raw.partition,
-                raw.offsets[bad.row],
-                raw.values[bad.row] or b"",
-                raw.keys[bad.row],
-                () if raw.headers is None else raw.headers[bad.row],
-                bad.cause,
-                bad.detail,
-            )
-            for bad in decoded.bad
-        ]
-        return _part(raw, decoded.records, decoded.rows.tolist() if decoded.bad else None), dead
+    # The end.
 
-    def _note_dead(self, dead: Sequence[Dead]) -> None:
-        self._stats.add_batch(
-            self._owner,
-            records_in=0,
-            records_out=0,
-            dead_letters=len(dead),
-            busy_ns=0,
-            ages_ms=np.empty(0, np.int64),
-        )
+    def stop(self) -> None:
+        """Finish the batch at hand, commit, leave the group, release the files.
 
+        Raises:  TimeoutError if that takes too long: what was not committed is done again.
+        """
+        self._is_draining = True  # what was only read is read again later
+        deadline_s = monotonic() + limits.DRAIN_TIMEOUT_S
 
-def _part(raw: RawPart, records: object, rows: list[int] | None) -> Part:
-    offsets = np.asarray(raw.offsets, np.int64)
-    timestamps_ms = np.asarray(raw.timestamps_ms, np.int64)
-    values = [value or b"" for value in raw.values] if None in raw.values else raw.values
-    if rows is None:
-        return Part(
-            raw.topic,
-            raw.partition,
-            records,
-            values,  # type: ignore[arg-type]  # no None is left in it
-            raw.keys,
-            offsets,
-            timestamps_ms,
-            raw.headers,
-        )
-    return Part(
-        raw.topic,
-        raw.partition,
-        records,
-        [values[row] or b"" for row in rows],
-        [raw.keys[row] for row in rows],
-        offsets[rows],
-        timestamps_ms[rows],
-        None if raw.headers is None else [raw.headers[row] for row in rows],
-    )
+        def left_s() -> float:
+            return max(0.1, deadline_s - monotonic())
+
+        # Before the consumer closes: a closing one answers nobody.
+        self.processing.submit(self._let_go).result(left_s())
+        self.reading.submit(self.intake.leave).result(left_s())
+        self.restoring.submit(self.processor.close).result(left_s())
+        for threads in (self.reading, self.processing, self.restoring):
+            threads.shutdown(wait=True)
+
+    def _let_go(self) -> None:
+        if not self._has_failed:
+            self.processor.release(self._units, self.intake.group)
+            self._units = set()

@@ -1,57 +1,55 @@
 """What a lane of the worker does with the records it reads: run a chain of steps."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 import structlog
 
 from headrace.batch import Part
-from headrace.errors import UsageError
-from headrace.kafka.consumer import Consumer, Offsets
+from headrace.errors import AbortedError
+from headrace.kafka.consumer import GroupMetadata, Offsets
 from headrace.kafka.partitioner import partition_of
 from headrace.kafka.producer import Producer
-from headrace.runtime.chain import Chain, Dead, Emission, LoadedStep, Results
+from headrace.runtime.chain import Dead, Emission, LoadedStep, Results
+from headrace.runtime.committer import Committer
 from headrace.runtime.dead_letters import send_dead
 from headrace.runtime.stats import Stats
-from headrace.state.changelog import END_EVERY_CHECKPOINTS, Changelog
-from headrace.state.store import Checkpoint, Store
+from headrace.runtime.task import Task, open_task, places_of
+from headrace.state.restorer import Restorer
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(slots=True)
-class Task:
-    """One partition of a chain: its steps' state, the disk behind it, and how far it has read."""
-
-    chain: Chain
-    store: Store
-    checkpoint: Checkpoint
-    read_to: dict[str, int] = field(default_factory=dict)
-    changelog_end: int = 0
-    is_dirty: bool = False
+END_EVERY_CHECKPOINTS = 50
+"""How often a checkpoint notes where the changelog stands: a restart re-reads no more than that."""
 
 
 class ChainProcessor:
-    """Runs one chain over the partitions this process owns; knows nothing of Faust."""
+    """Runs one chain over the partitions this process owns; knows nothing of Faust.
+
+    `restore` and `follow` are called by the restoring thread, all others by the processing thread.
+    """
 
     def __init__(
         self,
         steps: Sequence[LoadedStep],
         *,
         producer: Producer,
-        consumer: Consumer,
-        changelog: Changelog,
-        state_folder: Path,
+        committer: Committer,
+        restorer: Restorer,
+        changelog_end: Callable[[int], int],
+        owner: str,
+        layout: str,
         stats: Stats,
     ) -> None:
         self._steps = steps
         self._producer = producer
-        self._consumer = consumer
-        self._changelog = changelog
-        self._folder = state_folder
+        self._committer = committer
+        self._restorer = restorer
+        self._changelog_end = changelog_end
+        self._owner = owner
+        self._layout = layout
         self._stats = stats
         self._tasks: dict[int, Task] = {}
         written = {topic.name for loaded in steps for topic in loaded.step.writes}
@@ -62,25 +60,55 @@ class ChainProcessor:
             if name in written
         }
 
-    def assigned(self, places: Sequence[tuple[str, int]]) -> Offsets:
-        """Restore the tasks of these partitions; return from where to read."""
-        starts: Offsets = {}
-        for partition in sorted({partition for _, partition in places}):
-            task = self._tasks.get(partition)
-            if task is None:
-                task = self._tasks[partition] = self._open(partition)
-            for topic, place in places:
-                if place == partition and topic in task.checkpoint.offsets:
-                    self._require_in_log(topic, partition, task.checkpoint.offsets[topic])
-                    starts[topic, partition] = task.checkpoint.offsets[topic]
-        return starts
+    def restore(self, partition: int) -> Task:
+        """Return the task of a partition as its last owner left it, ready to be adopted."""
+        store, checkpoint = self._restorer.restore(partition)
+        return open_task(self._steps, partition, store, checkpoint)
 
-    def revoked(self, places: Sequence[tuple[str, int]]) -> None:
-        """Let go of these partitions; everything of them must be committed."""
-        for partition in {partition for _, partition in places}:
-            task = self._tasks.pop(partition, None)
-            if task is not None:
-                task.store.close()
+    def stand_by(self, partitions: Collection[int]) -> None:
+        """Keep the state of these tasks of other workers warm on this disk."""
+        self._restorer.stand_by(set(partitions))
+
+    def follow(self, timeout_s: float) -> None:
+        """Take in what other workers have written of it."""
+        self._restorer.follow(timeout_s)
+
+    def adopt(self, partition: int, restored: Task, group: GroupMetadata) -> Offsets | None:
+        """Begin to work on a restored task; return from where to read, None if it is lost again.
+
+        The claim is on record before anything is written: should this worker die, the next owner
+        knows whom to fence.
+        """
+        self._tasks[partition] = restored
+        self._stats.set_counts(self._counts_owner(partition), restored.chain.counts)
+        try:
+            self._commit({partition: restored}, group)
+        except AbortedError as error:
+            log.warning("claim_refused", partition=partition, error=str(error))
+            self._close([partition])
+            return None
+        return places_of(partition, restored.checkpoint.offsets)
+
+    def release(self, partitions: Collection[int], group: GroupMetadata) -> Offsets | None:
+        """Let go of these partitions, with everything processed committed.
+
+        Where it does not count, the next owner does it again; returned is from where the others
+        have to be read again then.
+        """
+        mine = {p: self._tasks[p] for p in partitions if p in self._tasks}
+        try:
+            self._commit(mine | self._moved(), group, released=mine.keys())
+        except AbortedError as error:
+            log.warning("release_without_commit", partitions=sorted(mine), error=str(error))
+            self._close(mine)
+            return self.rollback()
+        self._close(mine)
+        return None
+
+    def abandon(self) -> None:
+        """Drop everything: it belongs to other workers already."""
+        self._committer.abort()
+        self._close(self._tasks)
 
     def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
         """Run the chain on what was read and queue what comes of it."""
@@ -91,11 +119,15 @@ class ChainProcessor:
         for (topic, partition), offset in read_to.items():
             task = self._tasks[partition]
             task.read_to[topic] = offset
-            task.is_dirty = True
+            task.has_moved = True
         for letter in dead:
-            self._tasks[letter.partition].chain.counts[f"{letter.step}.dead_{letter.cause}"] += 1
+            task = self._tasks[letter.partition]
+            task.chain.counts[f"{letter.step}.dead_{letter.cause}"] += 1
+            task.is_dirty = True
         for partition, mine in by_partition.items():
-            self._run(partition, mine)
+            if mine:
+                self._tasks[partition].is_dirty = True
+                self._run(partition, mine)
 
     def idle(self) -> None:
         """Give merges that wait too long for a lost record the chance to go on without it."""
@@ -103,37 +135,27 @@ class ChainProcessor:
             if task.chain.held_records():
                 self._run(partition, [])
 
-    def commit(self) -> Offsets:
-        """Make all that was processed count: outputs, then state, then offsets.
+    @property
+    def is_dirty(self) -> bool:
+        """Say whether something was processed since the last commit."""
+        return any(task.is_dirty for task in self._tasks.values())
 
-        Returns the committed offsets. At-least-once: after a crash in between, records are
-        processed again from a state that has not seen them. Exactly-once will put the same three
-        into one Kafka transaction here.
+    def commit(self, group: GroupMetadata) -> Offsets:
+        """Make all that was processed count; return the offsets now committed.
+
+        Raises:  AbortedError if nothing of it counts: `rollback` comes next.
         """
-        dirty = {p: task for p, task in self._tasks.items() if task.is_dirty}
-        if not dirty:
-            return {}
-        for partition, task in dirty.items():
-            if task.checkpoint.number % END_EVERY_CHECKPOINTS == 0:
-                # Everything in the changelog so far is on disk already.
-                task.changelog_end = self._changelog.end(partition)
-        changes = {
-            p: {name: table.changes() for name, table in task.chain.tables.items()}
-            for p, task in dirty.items()
-        }
-        for partition, pages in changes.items():
-            self._changelog.send_pages(partition, pages)
-        self._producer.flush()
-        offsets: Offsets = {}
-        for partition, task in dirty.items():
-            task.checkpoint = _next_checkpoint(task)
-            self._changelog.send_checkpoint(partition, task.checkpoint)
-            task.store.write(changes[partition], task.checkpoint)
-            task.is_dirty = False
-            offsets |= {(t, partition): o for t, o in task.checkpoint.offsets.items()}
-        self._producer.flush()
-        self._consumer.commit(offsets)
-        return offsets
+        return self._commit(self._moved(), group)
+
+    def rollback(self) -> Offsets:
+        """Take all state back to the last commit; return from where to read again."""
+        self._committer.abort()
+        for partition, task in self._tasks.items():
+            self._tasks[partition] = open_task(self._steps, partition, task.store, task.checkpoint)
+        starts: Offsets = {}
+        for partition, task in self._tasks.items():
+            starts |= places_of(partition, task.checkpoint.offsets)
+        return starts
 
     def held_records(self) -> dict[tuple[str, int], int]:
         """Return how many records merges hold back, by topic and partition."""
@@ -145,23 +167,41 @@ class ChainProcessor:
 
     def close(self) -> None:
         """Release the tasks' files."""
-        for task in self._tasks.values():
-            task.store.close()
-        self._tasks.clear()
-        self._changelog.close()
+        self._close(self._tasks)
+        self._restorer.close()
 
-    def _open(self, partition: int) -> Task:
-        store = Store(self._folder / str(partition))
-        pages, checkpoint = self._changelog.restore(partition, store)
-        chain = Chain(self._steps, partition)
-        for name, table in chain.tables.items():
-            table.restore(pages.get(name, {}))
-        if checkpoint is not None:
-            chain.counts.update(checkpoint.counts)
-            self._stats.set_counts(self._owner(partition), chain.counts)
-        task = Task(chain, store, checkpoint or Checkpoint())
-        task.read_to.update(task.checkpoint.offsets)
-        return task
+    def discard(self, restored: Task) -> None:
+        """Release a restored task that is not wanted any more."""
+        restored.store.close()
+
+    def _moved(self) -> dict[int, Task]:
+        return {p: task for p, task in self._tasks.items() if task.is_dirty or task.has_moved}
+
+    def _commit(
+        self, tasks: dict[int, Task], group: GroupMetadata, released: Collection[int] = ()
+    ) -> Offsets:
+        if not tasks:
+            return {}
+        batch = []
+        for partition, task in tasks.items():
+            if task.checkpoint.number % END_EVERY_CHECKPOINTS == 0:
+                # Everything in the changelog so far is on disk already.
+                task.changelog_end = self._changelog_end(partition)
+            checkpoint = task.next_checkpoint(
+                self._owner, self._layout, is_released=partition in released
+            )
+            batch.append((partition, task, task.changes(), checkpoint))
+        self._committer.commit(batch, group)
+        offsets: Offsets = {}
+        for partition, task, changes, checkpoint in batch:
+            task.settle(changes, checkpoint)
+            offsets |= places_of(partition, checkpoint.offsets)
+        return offsets
+
+    def _close(self, partitions: Iterable[int]) -> None:
+        for partition in list(partitions):
+            self._tasks.pop(partition).store.close()
+            self._stats.set_counts(self._counts_owner(partition), Counter())
 
     def _run(self, partition: int, parts: Sequence[Part]) -> None:
         task = self._tasks[partition]
@@ -200,29 +240,7 @@ class ChainProcessor:
                 busy_ns=results.busy_ns[name],
                 ages_ms=ages_ms,
             )
-        self._stats.set_counts(self._owner(partition), task.chain.counts)
+        self._stats.set_counts(self._counts_owner(partition), task.chain.counts)
 
-    def _owner(self, partition: int) -> str:
+    def _counts_owner(self, partition: int) -> str:
         return f"{self._steps[0].step.name}-{partition}"
-
-    def _require_in_log(self, topic: str, partition: int, offset: int) -> None:
-        low, high = self._consumer.bounds(topic, partition)
-        if offset > high:
-            raise UsageError(
-                f"topic {topic}, partition {partition}: the state has read to offset {offset}, but "
-                f"the log ends at {high}: the topic was made anew; remove {self._folder} to start "
-                "from an empty state"
-            )
-        if offset < low:
-            log.error("records_expired", topic=topic, partition=partition, lost=low - offset)
-
-
-def _next_checkpoint(task: Task) -> Checkpoint:
-    held = task.chain.held_offsets()
-    offsets = {topic: min(end, held.get(topic, end)) for topic, end in task.read_to.items()}
-    return Checkpoint(
-        number=task.checkpoint.number + 1,
-        offsets=offsets,
-        counts=dict(task.chain.counts),
-        changelog_end=max(task.changelog_end, task.checkpoint.changelog_end),
-    )

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from tenacity import wait_random_exponential as jittered
 from headrace.avro.schema import AvroSchema
 from headrace.batch import DeadRow, Part
 from headrace.errors import InvariantError, TransientError
-from headrace.kafka.consumer import Consumer, Offsets
+from headrace.kafka.consumer import GroupMetadata, Offsets, Place
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import send_dead
@@ -64,28 +64,47 @@ def open_sink(
 class SinkProcessor:
     """Writes what a lane reads; the target's own positions decide what is new."""
 
-    def __init__(
-        self, name: str, target: RecordSink, *, consumer: Consumer, producer: Producer, stats: Stats
-    ) -> None:
+    def __init__(self, name: str, target: RecordSink, *, producer: Producer, stats: Stats) -> None:
         self.owner = f"sink_{name}"
         self._target = target
-        self._consumer = consumer
         self._producer = producer
         self._stats = stats
         self._is_open = False
         self._uncommitted: Offsets = {}
+        self._is_dirty = False
         self._counts: Counter[str] = Counter()
 
-    def assigned(self, places: Sequence[tuple[str, int]]) -> Offsets:
-        """Return from where the target wants these partitions read."""
-        wanted = self._persist(self._target.positions)
-        return {place: wanted.get(place, 0) for place in places}
+    def restore(self, place: Place) -> None:
+        """Nothing: the target itself knows how far it has come."""
 
-    def revoked(self, places: Sequence[tuple[str, int]]) -> None:
+    def stand_by(self, places: Collection[Place]) -> None:
+        """Nothing is kept here."""
+
+    def follow(self, timeout_s: float) -> None:
+        """Nothing is kept here."""
+
+    def discard(self, restored: None) -> None:
+        """Nothing is kept here."""
+
+    def adopt(self, place: Place, restored: None, group: GroupMetadata) -> Offsets:  # noqa: ARG002 (the protocol's)
+        """Return from where the target wants this partition read."""
+        return {place: self._persist(self._target.positions).get(place, 0)}
+
+    def release(self, places: Collection[Place], group: GroupMetadata) -> None:  # noqa: ARG002 (the protocol's)
+        """Nothing is held for a partition: what was written counts."""
+        for place in places:
+            self._uncommitted.pop(place, None)
+
+    def abandon(self) -> None:
         """Nothing is held for a partition."""
+        self._uncommitted.clear()
 
     def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
         """Write what was read."""
+        self._uncommitted |= read_to
+        if not parts and not dead:
+            return
+        self._is_dirty = True
         send_dead(self._producer, dead)
         started_ns = time.perf_counter_ns()
         written = self._persist(lambda: self._target.write(parts))
@@ -100,18 +119,26 @@ class SinkProcessor:
             busy_ns=time.perf_counter_ns() - started_ns,
             ages_ms=now_ms - np.concatenate(stamps) if stamps else np.empty(0, np.int64),
         )
-        self._uncommitted |= read_to
 
     def idle(self) -> None:
         """Nothing is due by time alone."""
 
-    def commit(self) -> Offsets:
-        """Tell the group how far the target has come: for lag only, the target knows better."""
+    @property
+    def is_dirty(self) -> bool:
+        """Say whether the group has not heard of something that was written."""
+        return self._is_dirty
+
+    def commit(self, group: GroupMetadata) -> Offsets:  # noqa: ARG002 (the protocol's)
+        """Return how far the target has come: for lag only, the target knows better."""
         committed, self._uncommitted = self._uncommitted, {}
-        if committed:
+        if self._is_dirty:
             self._producer.flush()
-            self._consumer.commit(committed)
+        self._is_dirty = False
         return committed
+
+    def rollback(self) -> Offsets:
+        """Never asked for: a sink has no transaction that could be aborted."""
+        raise InvariantError(f"{self.owner}: a sink's commit cannot be aborted")
 
     def held_records(self) -> Mapping[tuple[str, int], int]:
         """Nothing is held back."""

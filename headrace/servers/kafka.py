@@ -39,6 +39,11 @@ inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
+# A group may ask for less: a killed worker is replaced in seconds, not after 45.
+group.consumer.min.session.timeout.ms=1000
+group.consumer.min.heartbeat.interval.ms=100
+# What a killed worker left open is closed soon after its time, not up to 10 s later.
+transaction.abort.timed.out.transaction.cleanup.interval.ms=2000
 # A killed broker may register again only when its last session has run out: 9 s by default.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500

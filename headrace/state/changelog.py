@@ -1,102 +1,90 @@
 """The compacted topic behind a chain's state: changed pages, then the checkpoint they make."""
 
-from time import monotonic
-
 import msgspec
 import structlog
 
-from headrace import limits
-from headrace.errors import TransientError
-from headrace.kafka.consumer import Consumer
+from headrace.errors import RecordError
+from headrace.kafka.consumer import RawPart
 from headrace.kafka.producer import Producer
 from headrace.state.store import CHECKPOINT_KEY, Changes, Checkpoint, Store, page_bytes, page_name
 from headrace.state.tables import PageKey
 
 log = structlog.get_logger(__name__)
 
-END_EVERY_CHECKPOINTS = 50
-"""How often a checkpoint notes where the changelog stands: a restart re-reads no more than that."""
-
-Pages = dict[str, dict[PageKey, bytes]]
+TAIL_BYTES_MAX = 32 * 2**20
+"""Pages a restore gathers before it writes them: more cost memory, fewer cost writes."""
 
 
 class Changelog:
-    """Writes and restores the state of one chain; partition p of it belongs to task p."""
+    """Writes the state of one chain; partition p of it belongs to task p."""
 
-    def __init__(self, topic: str, bootstrap: str, producer: Producer) -> None:
+    def __init__(self, topic: str, producer: Producer) -> None:
         self.topic = topic
         self._producer = producer
-        self._reader = Consumer(bootstrap, f"{topic}-restore", f"{topic}-restore")
 
-    def send_pages(self, partition: int, changes: Changes) -> None:
-        """Queue the changed pages; they count for nothing before their checkpoint follows."""
+    def send(self, partition: int, changes: Changes, checkpoint: Checkpoint) -> None:
+        """Queue the changed pages, then the checkpoint that makes them count."""
         keys = []
         values = []
         for table, pages in changes.items():
             for (key, page), value in pages.items():
                 keys.append(page_bytes(table, key, page))
                 values.append(value)
-        if keys:
-            self._producer.send(self.topic, values, keys, partition=partition)
+        keys.append(CHECKPOINT_KEY)
+        values.append(msgspec.json.encode(checkpoint))
+        self._producer.send(self.topic, values, keys, partition=partition)
 
-    def send_checkpoint(self, partition: int, checkpoint: Checkpoint) -> None:
-        """Queue the checkpoint that makes the pages before it count."""
-        value = msgspec.json.encode(checkpoint)
-        self._producer.send(self.topic, [value], [CHECKPOINT_KEY], partition=partition)
 
-    def end(self, partition: int) -> int:
-        """Return the offset after the last record of a task's changelog."""
-        return self._reader.bounds(self.topic, partition)[1]
+class ChangelogTail:
+    """Brings one task's store up to what its changelog says."""
 
-    def restore(self, partition: int, store: Store) -> tuple[Pages, Checkpoint | None]:
-        """Return a task's pages and checkpoint: what is on disk, brought up to date.
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.checkpoint = store.checkpoint()
+        self.position = 0 if self.checkpoint is None else self.checkpoint.changelog_end
+        self._open: dict[str, dict[PageKey, bytes | None]] = {}
+        self._finished: dict[str, dict[PageKey, bytes | None]] = {}
+        self._finished_bytes = 0
 
-        Pages behind the last checkpoint are left out: what they belong to was never finished, and
-        will be processed again.
+    def apply(self, part: RawPart) -> None:
+        """Take what was read next; pages count when a checkpoint follows them.
+
+        Raises:  RecordError if it is not what a chain writes.
         """
-        pages, checkpoint = store.read()
-        start = 0 if checkpoint is None else checkpoint.changelog_end
-        tail, latest = self._read_from(partition, start)
-        if latest is None or (checkpoint is not None and latest.number <= checkpoint.number):
-            return pages, checkpoint
-        latest = msgspec.structs.replace(latest, changelog_end=self.end(partition))
-        store.write(tail, latest)
-        log.info("state_restored", topic=self.topic, partition=partition, checkpoint=latest.number)
-        return store.read()
+        for name, value, offset in zip(part.keys, part.values, part.offsets, strict=True):
+            try:
+                self._take(name, value, offset)
+            except (ValueError, msgspec.MsgspecError) as error:
+                raise RecordError(
+                    f"changelog {part.topic}, partition {part.partition}, offset {offset}: "
+                    f"expected a page or a checkpoint, found key {name!r}: {error}"
+                ) from error
 
-    def close(self) -> None:
-        """Stop reading."""
-        self._reader.close()
+    def _take(self, name: bytes | None, value: bytes | None, offset: int) -> None:
+        if name is None:
+            raise ValueError("a record without a key")
+        if name != CHECKPOINT_KEY:
+            table, key, number = page_name(name)
+            self._open.setdefault(table, {})[key, number] = value
+            return
+        if value is None:
+            raise ValueError("a checkpoint without a value")
+        found = msgspec.json.decode(value, type=Checkpoint)
+        self.checkpoint = msgspec.structs.replace(found, changelog_end=offset + 1)
+        for table, pages in self._open.items():
+            self._finished.setdefault(table, {}).update(pages)
+            self._finished_bytes += sum(len(page or b"") for page in pages.values())
+        self._open.clear()
+        if self._finished_bytes > TAIL_BYTES_MAX:
+            self.flush()
 
-    def _read_from(
-        self, partition: int, start: int
-    ) -> tuple[dict[str, dict[PageKey, bytes | None]], Checkpoint | None]:
-        """Return the pages from an offset up to the last checkpoint, and that checkpoint."""
-        low, end = self._reader.bounds(self.topic, partition)
-        following = max(start, low)
-        finished: dict[str, dict[PageKey, bytes | None]] = {}
-        open_pages: list[tuple[str, PageKey, bytes | None]] = []
-        latest: Checkpoint | None = None
-        self._reader.assign({(self.topic, partition): following})
-        heard_at = monotonic()
-        while following < end:
-            parts = self._reader.poll(limits.BATCH_RECORDS_MAX, 1.0)
-            if not parts and monotonic() - heard_at > limits.REQUEST_TIMEOUT_S:
-                raise TransientError(
-                    f"changelog {self.topic}, partition {partition}: stuck at offset {following} "
-                    f"of {end}"
-                )
-            for part in parts:
-                heard_at = monotonic()
-                following = part.offsets[-1] + 1
-                for name, value in zip(part.keys, part.values, strict=True):
-                    if name == CHECKPOINT_KEY and value is not None:
-                        latest = msgspec.json.decode(value, type=Checkpoint)
-                        for table, page, data in open_pages:
-                            finished.setdefault(table, {})[page] = data
-                        open_pages.clear()
-                    elif name is not None:
-                        table, key, number = page_name(name)
-                        open_pages.append((table, (key, number), value))
-        self._reader.assign({})  # it would go on fetching what this very task writes
-        return finished, latest
+    def flush(self) -> None:
+        """Write what counts to the store; pages behind the last checkpoint never do.
+
+        What they belong to was not finished, and will be processed again.
+        """
+        if self.checkpoint is not None and self.checkpoint.changelog_end > self.position:
+            self.store.write(self._finished, self.checkpoint)
+            self.position = self.checkpoint.changelog_end
+        self._finished.clear()
+        self._finished_bytes = 0

@@ -1,8 +1,9 @@
 """State on disk: one RocksDB a task, written a whole checkpoint at a time."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -12,24 +13,34 @@ from headrace.state.tables import PageKey
 
 log = structlog.get_logger(__name__)
 
+Result = TypeVar("Result")
+
 CHECKPOINT_KEY = b"\x00checkpoint"
 SEPARATOR = "\x00"
 
 Changes = Mapping[str, Mapping[PageKey, bytes | None]]
 """Changed pages by table; None deletes a page."""
 
+Pages = dict[str, dict[PageKey, bytes]]
+"""All pages by table."""
+
 
 class Checkpoint(msgspec.Struct, frozen=True):
     """Where the input stood when the state was as it is.
 
     `number` counts checkpoints; `offsets` are the next offsets wanted, by topic; `counts` are the
-    steps' counters; the changelog up to `changelog_end` is in the state for certain.
+    steps' counters; the changelog up to `changelog_end` is in the state for certain. `owner` is the
+    worker's lane that wrote it, `is_released` says that it let go of the task thereafter; `layout`
+    tells how the tables are written.
     """
 
     number: int = 0
     offsets: dict[str, int] = {}
     counts: dict[str, int] = {}
     changelog_end: int = 0
+    owner: str = ""
+    is_released: bool = False
+    layout: str = ""
 
 
 class Store:
@@ -38,7 +49,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._db = _open(path)
+        self._db = _healed(path, lambda: _open(path))
 
     def write(self, changes: Changes, checkpoint: Checkpoint) -> None:
         """Write changed pages and their checkpoint, all or nothing."""
@@ -53,17 +64,26 @@ class Store:
         batch.put(CHECKPOINT_KEY, msgspec.json.encode(checkpoint))
         self._db.write(batch)
 
-    def read(self) -> tuple[dict[str, dict[PageKey, bytes]], Checkpoint | None]:
-        """Return all pages by table, and the checkpoint; None if there is none yet."""
-        pages: dict[str, dict[PageKey, bytes]] = {}
-        checkpoint = None
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint the state belongs to; None if there is no state yet."""
+        value = self._db.get(CHECKPOINT_KEY)
+        return None if value is None else msgspec.json.decode(value, type=Checkpoint)
+
+    def pages(self) -> Pages:
+        """Return all pages by table."""
+        found: Pages = {}
         for name, value in self._db.items():
-            if name == CHECKPOINT_KEY:
-                checkpoint = msgspec.json.decode(value, type=Checkpoint)
-            else:
+            if name != CHECKPOINT_KEY:
                 table, key, page = page_name(name)
-                pages.setdefault(table, {})[key, page] = value
-        return pages, checkpoint
+                found.setdefault(table, {})[key, page] = value
+        return found
+
+    def clear(self) -> None:
+        """Forget everything: what is here belongs to another log, or cannot be read."""
+        self._db.close()
+        shutil.rmtree(self._path)
+        self._path.mkdir(parents=True)
+        self._db = _open(self._path)
 
     def size_bytes(self) -> int:
         """Return how much disk the state takes."""
@@ -86,6 +106,28 @@ def page_name(name: bytes) -> tuple[str, str, int]:
     return table, key, int(page)
 
 
+def is_corrupt(error: Exception) -> bool:
+    """Say whether RocksDB means that its files are damaged."""
+    return "corrupt" in str(error).lower()
+
+
+def _healed(path: Path, act: Callable[[], Result]) -> Result:
+    """Act on a store; a damaged one is put aside, to be filled from the changelog, and acted on."""
+    try:
+        return act()
+    except Exception as error:  # rocksdict raises nothing narrower (tidy: an allowed place)
+        if not is_corrupt(error):
+            raise
+        aside = path.with_name(f"{path.name}.corrupt")
+        log.error(  # noqa: TRY400  (healed: the cause says enough)
+            "state_corrupt", path=str(path), moved_to=str(aside), error=str(error)
+        )
+        shutil.rmtree(aside, ignore_errors=True)
+        path.rename(aside)
+        path.mkdir()
+        return act()
+
+
 def _open(path: Path) -> Rdict:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
@@ -96,15 +138,5 @@ def _open(path: Path) -> Rdict:
     options.set_max_total_wal_size(32 * 2**20)
     options.set_keep_log_file_num(1)
     options.increase_parallelism(1)
-    try:
-        return Rdict(str(path), options)
-    except Exception as error:  # rocksdict raises nothing narrower (tidy: an allowed place)
-        if "Corruption" not in str(error) and "corrupt" not in str(error):
-            raise
-        aside = path.with_name(f"{path.name}.corrupt")
-        log.error(  # noqa: TRY400  (healed: the cause says enough)
-            "state_corrupt", path=str(path), moved_to=str(aside), error=str(error)
-        )
-        shutil.rmtree(aside, ignore_errors=True)
-        path.rename(aside)
-        return Rdict(str(path), options)
+    options.set_paranoid_checks(True)
+    return Rdict(str(path), options)

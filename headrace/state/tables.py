@@ -1,6 +1,8 @@
 """What an agent remembers between batches: objects by key, or rows of a numpy array by key."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -41,6 +43,7 @@ class StructCodec(Generic[S]):
         self._new = new
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(kind).decode
+        self.layout = json.dumps(msgspec.json.schema(kind), sort_keys=True)
 
     def new(self, key: str) -> S:
         """Return the object of a key that was never seen."""
@@ -62,6 +65,12 @@ class ObjectTable(Generic[S]):
     name: str
     codec: Codec[S]
 
+    @property
+    def layout(self) -> str:
+        """Return what tells this way of writing objects from another."""
+        # A codec of pages checks them itself; its class is all that can be told from outside.
+        return str(getattr(self.codec, "layout", type(self.codec).__qualname__))
+
     def open(self) -> "ObjectState[S]":
         """Return an empty state of this table."""
         return ObjectState(self)
@@ -76,6 +85,11 @@ class RowTable:
 
     name: str
     dtype: np.dtype[Any]
+
+    @property
+    def layout(self) -> str:
+        """Return what tells this way of writing rows from another."""
+        return str(self.dtype.descr)
 
     def open(self) -> "RowState":
         """Return an empty state of this table."""
@@ -194,6 +208,12 @@ class RowState:
             (index,) = self.index_of([key])
             self.rows[index] = np.frombuffer(value, self.table.dtype)[0]
         self._changed.clear()
+
+
+def layout_of(tables: Iterable[Table]) -> str:
+    """Return a short name of how these tables are written: the same code gives the same name."""
+    text = json.dumps({table.name: table.layout for table in tables}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 TableState: TypeAlias = ObjectState[Any] | RowState

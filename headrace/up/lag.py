@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.consumer import Offsets, read_all
 from headrace.runtime.assemble import Choice, outer_topics
 from headrace.runtime.topics import lane_name, sink_lane_name
 from headrace.topology import Topology
@@ -39,6 +39,7 @@ class LagWatch:
     """Asks Kafka for ends and committed offsets of a topology's groups."""
 
     def __init__(self, bootstrap: str, groups: Sequence[LaneGroup]) -> None:
+        self._bootstrap = bootstrap
         self._admin = Admin(bootstrap)
         self._groups = groups
         self._topics = {name: count for group in groups for name, count in group.topics.items()}
@@ -61,11 +62,13 @@ class LagWatch:
         return found
 
     def counts(self, topics: dict[str, int]) -> dict[str, int]:
-        """Return how many offsets each topic spans: its records, where none was compacted away."""
-        ends, starts = self._admin.ends(topics), self._admin.starts(topics)
+        """Return how many records each topic holds, by reading them.
+
+        Offsets would not tell: transactions leave markers among the records.
+        """
         found = dict.fromkeys(topics, 0)
-        for (topic, partition), end in ends.items():
-            found[topic] += end - starts[topic, partition]
+        for part in read_all(self._bootstrap, topics):
+            found[part.topic] += len(part.values)
         return found
 
     def worst(self) -> int:

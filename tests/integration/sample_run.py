@@ -18,7 +18,7 @@ from headrace.avro.schema import AvroSchema, load_schema
 from headrace.avro.wire import Decoder, encode
 from headrace.batch import Headers
 from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import Consumer
+from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
 from headrace.up.processes import free_port
@@ -64,18 +64,11 @@ def send_ticks(
 
 def read_topic(bootstrap: str, topic: str) -> list[tuple[bytes | None, bytes | None, Headers]]:
     """Return key, value and headers of every record of a topic, partition by partition."""
-    ends = Admin(bootstrap).ends({topic: PARTITIONS})
-    consumer = Consumer(bootstrap, "test", f"test-{topic}")
-    consumer.assign({(topic, partition): 0 for partition in range(PARTITIONS)})
     found: dict[int, list[tuple[bytes | None, bytes | None, Headers]]] = {}
-    deadline = time.monotonic() + WAIT_S
-    while sum(map(len, found.values())) < sum(ends.values()):
-        assert time.monotonic() < deadline, f"{topic}: {found} of {ends}"
-        for part in consumer.poll(10_000, 0.2):
-            headers = part.headers or [()] * len(part.values)
-            rows = zip(part.keys, part.values, headers, strict=True)
-            found.setdefault(part.partition, []).extend(rows)
-    consumer.close()
+    for part in read_all(bootstrap, {topic: PARTITIONS}):
+        headers = part.headers or [()] * len(part.values)
+        rows = zip(part.keys, part.values, headers, strict=True)
+        found.setdefault(part.partition, []).extend(rows)
     return [row for partition in sorted(found) for row in found[partition]]
 
 

@@ -11,8 +11,7 @@ import psycopg
 
 from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
-from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import Consumer
+from headrace.kafka.consumer import read_all
 from headrace.kafka.schema_log import SchemaLog
 from headrace.topology import Topic
 
@@ -55,16 +54,11 @@ def read_records(bootstrap: str, topic: Topic) -> list[dict[str, Any]]:
     schema = load_schema(ROOT / "schemas" / "avro", topic.schema)
     registry = SchemaLog(bootstrap)
     decoder = Decoder(schema, registry.schema)
-    ends = Admin(bootstrap).ends({topic.name: topic.partitions})
-    consumer = Consumer(bootstrap, "test", "test")
-    consumer.assign(dict.fromkeys(ends, 0))
     found: dict[int, list[dict[str, Any]]] = {}
-    while sum(map(len, found.values())) < sum(ends.values()):
-        for part in consumer.poll(50_000, 5.0):
-            decoded = decoder.decode(part.values)
-            assert not decoded.bad
-            found.setdefault(part.partition, []).extend(decoded.records.to_pylist())
-    consumer.close()
+    for part in read_all(bootstrap, {topic.name: topic.partitions}):
+        decoded = decoder.decode(part.values)
+        assert not decoded.bad
+        found.setdefault(part.partition, []).extend(decoded.records.to_pylist())
     registry.close()
     return [record for partition in sorted(found) for record in found[partition]]
 

@@ -1,0 +1,337 @@
+"""What a lane's reading thread does: which partitions it reads, from where, and what comes in."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
+from queue import SimpleQueue
+from time import monotonic
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+
+from headrace import limits
+from headrace.avro.wire import Decoder
+from headrace.batch import Part
+from headrace.errors import InvariantError, UsageError
+from headrace.kafka.consumer import Consumer, GroupMetadata, Offsets, Place, RawPart, Rebalance
+from headrace.runtime.chain import Dead
+from headrace.runtime.stats import Stats
+from headrace.runtime.work import Unit, Work
+
+log = structlog.get_logger(__name__)
+
+LAG_S = 0.5
+"""How often a lane notes how far it is behind."""
+
+
+class Worker(Protocol):
+    """What is told of partitions that come and go; `adopt`, `release`, `abandon` wait for it."""
+
+    def restore(self, unit: Unit) -> "Future[Any]":
+        """Begin to bring the state of a unit up to date."""
+
+    def discard(self, restore: "Future[Any]") -> None:
+        """Forget what was restored for nothing."""
+
+    def stand_by(self, units: Collection[Unit]) -> None:
+        """Keep the state of these units warm from now on, and of no others."""
+
+    def follow(self) -> None:
+        """Go on with that."""
+
+    def adopt(
+        self, unit: Unit, restored: Any, claims: Mapping[Place, int], group: GroupMetadata
+    ) -> Offsets | None:
+        """Begin to work on a unit; return from where to read, None if it is lost again."""
+
+    def claim(self, claims: Mapping[Place, int]) -> None:
+        """Accept what is read of these places from now on under these claims."""
+
+    def release(
+        self, units: Collection[Unit], places: Collection[Place], group: GroupMetadata
+    ) -> None:
+        """Finish the batch at hand, commit, and let go of these units and their places."""
+
+    def abandon(self) -> None:
+        """Let go of everything without a commit: others have it already."""
+
+
+class Intake:
+    """Reads the partitions this worker is given, each once its state is there.
+
+    Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds` and
+    `committed`.
+    """
+
+    def __init__(
+        self,
+        lane: str,
+        *,
+        owner: str,
+        topics: Sequence[str],
+        consumer: Consumer,
+        decoders: Mapping[str, Decoder],
+        stats: Stats,
+        unit_of: Callable[[Place], Unit],
+        stand_by: Collection[Unit] = (),
+        records_max: int = limits.BATCH_RECORDS_MAX,
+    ) -> None:
+        """Read `topics` for a lane.
+
+        `unit_of` says with which others a place moves between workers; the units in `stand_by`
+        are kept warm while others have them.
+        """
+        self.has_joined = False
+        self.group: GroupMetadata = None
+        self.held: Mapping[Place, int] = {}
+        self.rewinds: SimpleQueue[tuple[frozenset[Place], Offsets]] = SimpleQueue()
+        self.committed: SimpleQueue[Offsets] = SimpleQueue()
+        self._lane = lane
+        self._owner = owner
+        self._topics = list(topics)
+        self._consumer = consumer
+        self._decoders = decoders
+        self._stats = stats
+        self._records_max = records_max
+        self._unit_of = unit_of
+        self._stood_by = frozenset(stand_by)
+        self._places: dict[Unit, set[Place]] = {}
+        self._restores: dict[Unit, Future[Any]] = {}
+        self._claims: dict[Place, int] = {}
+        self._starts = 0
+        self._read_to: Offsets = {}
+        self._lag_noted_at_s = 0.0
+        self._paused: set[Place] = set()
+        self._poll_s = limits.POLL_S
+
+    @property
+    def is_restoring(self) -> bool:
+        """Say whether there are partitions whose state is not there yet."""
+        return bool(self._restores)
+
+    def join(self, worker: Worker) -> None:
+        """Join the consumer group."""
+        self._worker = worker
+        rebalance = Rebalance(self._on_assigned, self._on_revoked, self._on_lost)
+        self._consumer.subscribe(self._topics, rebalance)
+        self._stand_by()
+
+    def read(self) -> Work:
+        """Return what waits in the log, decoded; empty work if nothing came in time."""
+        self._start_restored()
+        self._rewind()
+        self._throttle()
+        fetched = self._consumer.poll(self._records_max, self._poll_s)
+        # When the log runs dry the next read says so at once: what was done can be committed.
+        self._poll_s = limits.DRY_POLL_S if fetched.parts else limits.POLL_S
+        self.group = self._consumer.metadata()
+        self._tell_group()
+        parts: list[Part] = []
+        dead: list[Dead] = []
+        for raw in fetched.parts:
+            if (raw.topic, raw.partition) in self._claims:
+                part, bad = self._decode(raw)
+                dead.extend(bad)
+                if len(part):
+                    parts.append(part)
+        read_to = {p: offset for p, offset in fetched.read_to().items() if p in self._claims}
+        self._note_lag(read_to)
+        return Work(parts, dead, read_to, {place: self._claims[place] for place in read_to})
+
+    def leave(self) -> None:
+        """Leave the group; a static member is expected back."""
+        self._tell_group()
+        self._consumer.close()
+
+    def note_dead(self, dead: Sequence[Dead]) -> None:
+        """Count records that are none, once they are on their way to the dead letters."""
+        if dead:
+            self._stats.add_batch(
+                self._owner,
+                records_in=0,
+                records_out=0,
+                dead_letters=len(dead),
+                busy_ns=0,
+                ages_ms=np.empty(0, np.int64),
+            )
+
+    # What the group says, from within a poll.
+
+    def _on_assigned(self, places: Sequence[Place]) -> None:
+        log.info("partitions_assigned", lane=self._lane, partitions=_numbers(places))
+        for place in places:
+            unit = self._unit_of(place)
+            if unit not in self._places:
+                self._restores[unit] = self._worker.restore(unit)
+            elif unit not in self._restores:
+                raise InvariantError(
+                    f"lane {self._lane}: {place} came after the rest of unit {unit}: the group "
+                    "does not keep the topics of a chain together"
+                )
+            self._places.setdefault(unit, set()).add(place)
+        self._stand_by()
+        self.has_joined = True
+
+    def _on_revoked(self, places: Sequence[Place]) -> None:
+        # What was read before is at work or on its way there: it is finished or dropped, and the
+        # commit is through, before another owner may start.
+        log.info("partitions_revoked", lane=self._lane, partitions=_numbers(places))
+        self._worker.release(self._forget(places), places, self._consumer.metadata())
+        self._stand_by()
+
+    def _on_lost(self, places: Sequence[Place]) -> None:
+        log.warning("partitions_lost", lane=self._lane, partitions=_numbers(places))
+        self._forget(places)
+        self._worker.abandon()
+        self._stand_by()
+
+    def _forget(self, places: Sequence[Place]) -> set[Unit]:
+        """Stop reading these places; return the units they were."""
+        units = {self._unit_of(place) for place in places}
+        gone = {place for unit in units for place in self._places.pop(unit, ())}
+        for unit in units:
+            restore = self._restores.pop(unit, None)
+            if restore is not None:
+                self._worker.discard(restore)
+        self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
+        self._read_to = {p: offset for p, offset in self._read_to.items() if p not in gone}
+        self._paused -= gone
+        return units
+
+    def _stand_by(self) -> None:
+        if self._stood_by:
+            self._worker.stand_by(self._stood_by - self._places.keys())
+
+    # From where partitions are read.
+
+    def _start_restored(self) -> None:
+        """Begin to read units whose state is there."""
+        for unit, restore in list(self._restores.items()):
+            if restore.done():
+                del self._restores[unit]
+                claims = self._new_claims(self._places[unit])
+                group = self._consumer.metadata()
+                starts = self._worker.adopt(unit, restore.result(), claims, group)
+                if starts is not None:
+                    self._start(claims, starts)
+        if self._stood_by and not self._restores:
+            self._worker.follow()
+
+    def _rewind(self) -> None:
+        """Read again what an aborted commit took back."""
+        while not self.rewinds.empty():
+            places, starts = self.rewinds.get()
+            claims = self._new_claims(places & self._claims.keys())
+            self._worker.claim(claims)
+            self._start(claims, starts)
+
+    def _new_claims(self, places: Collection[Place]) -> dict[Place, int]:
+        self._starts += 1
+        return dict.fromkeys(places, self._starts)
+
+    def _start(self, claims: Mapping[Place, int], starts: Offsets) -> None:
+        unknown = [place for place in claims if place not in starts]
+        known = (self._consumer.committed(unknown) if unknown else {}) | starts
+        chosen: Offsets = {}
+        for place in claims:
+            low, high = self._consumer.bounds(*place)
+            chosen[place] = _in_log(place, known.get(place, low), low, high)
+        self._consumer.start(chosen)
+        self._paused -= chosen.keys()
+        self._claims |= claims
+
+    def _throttle(self) -> None:
+        """Stop reading inputs that are far ahead of the ones they are merged with."""
+        held = self.held
+        full = {
+            place
+            for place, count in held.items()
+            if count > limits.MERGE_RECORDS_MAX and place in self._claims
+        }
+        relieved = {
+            place for place in self._paused if held.get(place, 0) < limits.MERGE_RECORDS_MAX // 2
+        }
+        if new := full - self._paused:
+            self._consumer.pause(sorted(new))
+        if relieved:
+            self._consumer.resume(sorted(relieved))
+        self._paused = (self._paused | full) - relieved
+
+    # What is told of it.
+
+    def _tell_group(self) -> None:
+        offsets: Offsets = {}
+        while not self.committed.empty():
+            offsets |= self.committed.get()
+        mine = {place: offset for place, offset in offsets.items() if place in self._claims}
+        if mine:
+            self._consumer.commit(mine)
+
+    def _note_lag(self, read_to: Offsets) -> None:
+        self._read_to |= read_to
+        if monotonic() - self._lag_noted_at_s > LAG_S:
+            self._stats.set_lag(self._owner, self._consumer.lag(self._read_to))
+            self._lag_noted_at_s = monotonic()
+
+    def _decode(self, raw: RawPart) -> tuple[Part, list[Dead]]:
+        decoded = self._decoders[raw.topic].decode(raw.values)
+        dead = [
+            Dead(
+                self._owner,
+                raw.topic,
+                raw.partition,
+                raw.offsets[bad.row],
+                raw.values[bad.row] or b"",
+                raw.keys[bad.row],
+                () if raw.headers is None else raw.headers[bad.row],
+                bad.cause,
+                bad.detail,
+            )
+            for bad in decoded.bad
+        ]
+        return _part(raw, decoded.records, decoded.rows.tolist() if decoded.bad else None), dead
+
+
+def _numbers(places: Sequence[Place]) -> list[int]:
+    return sorted({partition for _, partition in places})
+
+
+def _in_log(place: Place, offset: int, low: int, high: int) -> int:
+    """Return from where a partition can be read, when `offset` is wanted next."""
+    topic, partition = place
+    if offset > high:
+        raise UsageError(
+            f"topic {topic}, partition {partition}: it was read to offset {offset}, but the log "
+            f"ends at {high}: the topic was made anew; remove the state that belongs to the old "
+            "one (HEADRACE_HOME) and its changelog topics to start from an empty state"
+        )
+    if offset < low:
+        log.error("records_expired", topic=topic, partition=partition, lost=low - offset)
+    return max(offset, low)
+
+
+def _part(raw: RawPart, records: object, rows: list[int] | None) -> Part:
+    offsets = np.asarray(raw.offsets, np.int64)
+    timestamps_ms = np.asarray(raw.timestamps_ms, np.int64)
+    values = [value or b"" for value in raw.values] if None in raw.values else raw.values
+    if rows is None:
+        return Part(
+            raw.topic,
+            raw.partition,
+            records,
+            values,  # type: ignore[arg-type]  # no None is left in it
+            raw.keys,
+            offsets,
+            timestamps_ms,
+            raw.headers,
+        )
+    return Part(
+        raw.topic,
+        raw.partition,
+        records,
+        [values[row] or b"" for row in rows],
+        [raw.keys[row] for row in rows],
+        offsets[rows],
+        timestamps_ms[rows],
+        None if raw.headers is None else [raw.headers[row] for row in rows],
+    )
