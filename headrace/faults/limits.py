@@ -3,7 +3,7 @@
 WORKERS_DEFAULT = 2
 """Workers of each run of fused steps: the fewest between which partitions can move."""
 
-SESSION_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_MS = 6_000
 """How long a silent worker stays a member of its group: the zombie sleeps longer."""
 
 ACTIVE_MAX = 2

@@ -1,6 +1,6 @@
 """What a run left in Kafka, as tables to compare and to check."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -8,9 +8,9 @@ import pyarrow as pa
 from headrace.avro.schema import AvroSchema, load_schema
 from headrace.avro.wire import HEADER_BYTES, Decoder
 from headrace.errors import InvariantError
-from headrace.kafka.consumer import RawPart
+from headrace.kafka.admin import Admin
+from headrace.kafka.consumer import Offsets, RawPart, Reader
 from headrace.kafka.schema_log import SchemaLog
-from headrace.kafka.whole_log import read_whole
 from headrace.project import Project
 from headrace.runtime.assemble import Choice
 from headrace.runtime.topics import changelog_topic
@@ -67,8 +67,8 @@ def read_run(project: Project, topology: Topology, bootstrap: str) -> RunRecords
         for run in Choice().runs(topology)
     }
     parts: dict[str, list[RawPart]] = {name: [] for name in (*names, *changelogs)}
-    for (name, _), part in read_whole(bootstrap, names | changelogs).items():
-        parts[name].append(part)
+    for part in read_log(bootstrap, names | changelogs):
+        parts[part.topic].append(part)
     registry = SchemaLog(bootstrap)
     try:
         found = {}
@@ -82,6 +82,23 @@ def read_run(project: Project, topology: Topology, bootstrap: str) -> RunRecords
         topic.name: sum(len(part.values) for part in parts[topic.dead]) for topic in topology.topics
     }
     return RunRecords(found, dead, {name: last_pages(parts[name]) for name in changelogs})
+
+
+def read_log(
+    bootstrap: str, topics: Mapping[str, int], starts: Offsets | None = None
+) -> Iterator[RawPart]:
+    """Yield all that readers of committed records see of topics, given with partition counts.
+
+    Raises:  TransientError if a partition does not come to its end, as with a transaction open.
+    """
+    ends = Admin(bootstrap).ends(topics)
+    reader = Reader(bootstrap, "headrace-faults")
+    try:
+        yield from reader.read_through(
+            {place: (starts or {}).get(place, 0) for place in ends}, ends
+        )
+    finally:
+        reader.close()
 
 
 def last_pages(parts: Sequence[RawPart]) -> dict[Page, bytes]:

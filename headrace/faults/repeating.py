@@ -12,7 +12,7 @@ import structlog
 from headrace.errors import TransientError
 from headrace.faults import limits
 from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import Consumer
+from headrace.kafka.consumer import Reader
 from headrace.kafka.producer import Producer
 
 log = structlog.get_logger(__name__)
@@ -63,16 +63,16 @@ class Repeater:
             self._thread.join(limits.SERVER_TIMEOUT_S)
 
     def _run(self) -> None:
-        consumer = Consumer(self._bootstrap, "headrace-repeats", "headrace-repeats")
+        reader = Reader(self._bootstrap, "headrace-repeats")
         producer = Producer(self._bootstrap, "headrace-repeats")
-        consumer.assign(Admin(self._bootstrap).ends(self._topics))
+        reader.assign(Admin(self._bootstrap).ends(self._topics))
         while not self._ending.is_set():
-            for part in consumer.poll(RECORDS_MAX, POLL_S):
+            for part in reader.poll(RECORDS_MAX, POLL_S).parts:
                 if part.topic in self._wanted:
                     for key, value in zip(part.keys, part.values, strict=True):
                         self._consider(part.topic, part.partition, key, value)
             self._send_due(producer)
-        consumer.close()
+        reader.close()
 
     def _consider(self, topic: str, partition: int, key: bytes | None, value: bytes | None) -> None:
         is_full = len(self._due) >= limits.REPEAT_RECORDS_MAX

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from headrace.errors import TransientError
 from headrace.faults.limits import SETTLED_LOOKS
+from headrace.faults.records import read_log
 from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Offsets
-from headrace.kafka.whole_log import read_whole
 from headrace.up.lag import LaneGroup
 
 
@@ -38,10 +39,13 @@ class Settling:
         self._looks = self._looks + 1 if is_still else 0
         if self._looks < SETTLED_LOOKS:
             return False
-        self._waiting = {
-            group.group: self._records_waiting(group, ends, committed[group.group])
-            for group in self._groups
-        }
+        try:
+            self._waiting = {
+                group.group: self._records_waiting(group, ends, committed[group.group])
+                for group in self._groups
+            }
+        except TransientError as error:
+            self._waiting = {str(error): 1}
         return not any(self._waiting.values())
 
     def words(self) -> list[str]:
@@ -68,5 +72,4 @@ class Settling:
             for topic, count in topics.items()
             for number in range(count)
         }
-        parts = read_whole(self._bootstrap, topics, starts)
-        return sum(len(part.values) for part in parts.values())
+        return sum(len(part.values) for part in read_log(self._bootstrap, topics, starts))

@@ -7,8 +7,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.errors import TransientError
 from headrace.kafka import config
+from headrace.kafka.client_log import logged
 from headrace.kafka.consumer import Offsets
-from headrace.kafka.producer import _log_error, _Quiet
 
 PROBE_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 3.0
@@ -23,10 +23,7 @@ class OffsetProbe:
         self._connect()
 
     def _connect(self) -> None:
-        self._client = AdminClient(
-            config.client(self._bootstrap, "headrace-probe")
-            | {"error_cb": _log_error, "logger": _Quiet()}
-        )
+        self._client = AdminClient(config.client(self._bootstrap, "headrace-probe") | logged())
 
     def ends(self, topics: Mapping[str, int]) -> Offsets:
         """Return the end of each partition.

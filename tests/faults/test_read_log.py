@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from confluent_kafka import Producer
 
+from headrace.faults.records import read_log
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.whole_log import read_whole
 
 
 def make_topic(bootstrap: str, name: str) -> None:
@@ -19,7 +19,8 @@ def in_transaction(producer: Producer, topic: str, values: list[bytes]) -> None:
 
 
 def values(bootstrap: str, topic: str, start: int = 0) -> list[bytes | None]:
-    return read_whole(bootstrap, {topic: 2}, {(topic, 0): start})[topic, 0].values
+    parts = read_log(bootstrap, {topic: 2}, {(topic, 0): start})
+    return [value for part in parts for value in part.values]
 
 
 def transactional(bootstrap: str, name: str) -> Producer:
