@@ -10,7 +10,7 @@ from headrace.faults.fleet import lane_plans
 from headrace.faults.kinds import menus
 from headrace.faults.progress import lag_max, recovery_s
 from headrace.faults.records import RunRecords
-from headrace.faults.run import Outcome, RunPlan, lane_groups_of, run_under
+from headrace.faults.run import Outcome, RunPlan, lane_groups_of, run_under, servers_of
 from headrace.faults.schedule import Planned, Roster, make_schedule
 from headrace.faults.storm import Happened
 from headrace.faults.verdict import NOT_FINISHED, Finding, invariants, judge
@@ -158,10 +158,9 @@ class Prover:
 
 def roster_of(topology: Topology, workers: int) -> Roster:
     """Return whom faults may strike in a fleet of this topology."""
-    sinks = {sink.name for sink in topology.sinks}
     return Roster(
         {plan.name: plan.names for plan in lane_plans(topology, workers)},
-        ("kafka", *(name for name in ("postgres", "redis") if name in sinks)),
+        servers_of(topology),
         topology.source.topic.name,
         tuple(topic.name for topic in topology.proof.repeatable),
     )

@@ -68,7 +68,7 @@ def run_under(plan: RunPlan, schedule: Sequence[Planned], seed: int = 0) -> Outc
     Raises:  TransientError if the fleet cannot be started or a worker dies in a loop.
     """
     began = time.monotonic()
-    with _servers(plan.home) as servers, _fleet(plan, servers) as fleet:
+    with _servers(plan) as servers, _fleet(plan, servers) as fleet:
         with _repeater(plan, servers, seed) as repeater:
             outcome = _storm(plan, fleet, Stage(fleet, servers, repeater), schedule)
             outcome.repeated = dict(repeater.sent)
@@ -128,9 +128,15 @@ def _settle(fleet: Fleet, settling: Settling) -> list[str]:
     return []
 
 
+def servers_of(topology: Topology) -> tuple[str, ...]:
+    """Return the servers a topology needs."""
+    return ("kafka", *(sink.name for sink in topology.sinks))
+
+
 @contextlib.contextmanager
-def _servers(home: Path) -> Iterator[Servers]:
-    """Give fresh servers; of their folder only the logs are kept."""
+def _servers(plan: RunPlan) -> Iterator[Servers]:
+    """Give fresh servers, those the topology needs; of their folder only the logs are kept."""
+    home = plan.home
     shutil.rmtree(home, ignore_errors=True)
     settings = Settings.load(
         home=home,
@@ -139,7 +145,7 @@ def _servers(home: Path) -> Iterator[Servers]:
         redis=None,
         startup_timeout_s=limits.SERVER_START_S_MAX,
     )
-    with Servers(settings) as servers:
+    with Servers(settings, only=frozenset(servers_of(plan.topology))) as servers:
         yield servers
     for folder in home.iterdir():
         if folder.is_dir() and folder.name != "logs":
