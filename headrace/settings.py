@@ -1,7 +1,7 @@
 """What a deployment may choose, read from `HEADRACE_*` variables, each with its bounds."""
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import platformdirs
 from pydantic import Field, SecretStr, StringConstraints, ValidationError, field_validator
@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     """Milliseconds a worker may be silent before its partitions go to others."""
     standby: bool = False
     """Whether this worker keeps the state of partitions that others own warm on its disk."""
+
+    sabotage: Literal["transaction", "fencing", "tracker"] | None = None
+    """A part of exactly-once to leave out, to see that `headrace faults` notices; never else."""
 
     web_port: Port = 6066
     """Where a worker started by Faust's own command line serves its pages."""

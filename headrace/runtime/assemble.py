@@ -22,6 +22,7 @@ from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
 from headrace.runtime.intake import Intake
 from headrace.runtime.lane import Lane
 from headrace.runtime.processor import ChainProcessor
+from headrace.runtime.sabotage import AsNobody, WhatWasRead
 from headrace.runtime.sink_processor import SINK_RECORDS_MAX, SinkProcessor, open_sink
 from headrace.runtime.stats import Stats
 from headrace.runtime.topics import (
@@ -140,43 +141,62 @@ class Assembly:
         return Lane(
             name,
             intake=intake,
-            processor=self._chain_processor(name, run, loaded, app.stats),
+            processor=self._chain_processor(name, run, loaded, intake, app.stats),
             commit_interval_s=self._settings.commit_interval_ms / 1_000,
         )
 
     def _chain_processor(
-        self, name: str, run: Sequence[Step], loaded: Sequence[LoadedStep], stats: Stats
+        self,
+        name: str,
+        run: Sequence[Step],
+        loaded: Sequence[LoadedStep],
+        intake: Intake,
+        stats: Stats,
     ) -> ChainProcessor:
         bootstrap = self._endpoints.kafka
         owner = f"{name}.{self._instance}"
         topic = changelog_topic(self._topology, run)
         layout = layout_of(tables_of(run))
-        producer: Producer
-        committer: Committer
-        if is_exactly_once(run):
-            producer = TransactionalProducer(bootstrap, name, owner)
-            committer = ExactlyOnce(producer, Changelog(topic, producer))
-        else:
-            producer = Producer(bootstrap, name)
-            committer = AtLeastOnce(producer, Changelog(topic, producer))
         ends = Reader(bootstrap, f"{topic}-end")
+        is_fencing = is_exactly_once(run) and self._settings.sabotage != "fencing"
+        restorer = Restorer(
+            topic,
+            bootstrap,
+            self._settings.home / "state" / name,
+            owner=owner,
+            layout=layout,
+            fence=partial(fence, bootstrap) if is_fencing else _fence_nobody,
+        )
+        producer, committer = self._committer(name, run, owner, intake)
         return ChainProcessor(
             loaded,
             producer=producer,
             committer=committer,
-            restorer=Restorer(
-                topic,
-                bootstrap,
-                self._settings.home / "state" / name,
-                owner=owner,
-                layout=layout,
-                fence=partial(fence, bootstrap) if is_exactly_once(run) else _fence_nobody,
-            ),
+            restorer=restorer,
             changelog_end=lambda partition: ends.bounds(topic, partition)[1],
             owner=owner,
             layout=layout,
             stats=stats,
         )
+
+    def _committer(
+        self, name: str, run: Sequence[Step], owner: str, intake: Intake
+    ) -> tuple[Producer, Committer]:
+        """Return how a chain writes, and how what it wrote is made to count."""
+        bootstrap = self._endpoints.kafka
+        topic = changelog_topic(self._topology, run)
+        sabotage = self._settings.sabotage
+        if not is_exactly_once(run) or sabotage == "transaction":
+            producer = Producer(bootstrap, name)
+            return producer, AtLeastOnce(producer, Changelog(topic, producer))
+        transactional = TransactionalProducer(bootstrap, name, owner)
+        committer = ExactlyOnce(transactional, Changelog(topic, transactional))
+        if sabotage == "fencing":
+            nobody = Consumer(bootstrap, name, name).metadata()
+            return transactional, AsNobody(committer, nobody)
+        if sabotage == "tracker":
+            return transactional, WhatWasRead(committer, lambda: intake.read_to)
+        return transactional, committer
 
     def _sink_lane(self, app: HeadraceApp, sink: Sink) -> Lane:
         name = sink_lane_name(self._topology, sink.name)

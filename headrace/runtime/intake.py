@@ -59,8 +59,8 @@ class Worker(Protocol):
 class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
-    Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds` and
-    `committed`.
+    Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds`,
+    `committed` and `read_to`.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Intake:
         self._restores: dict[Unit, Future[Any]] = {}
         self._claims: dict[Place, int] = {}
         self._starts = 0
-        self._read_to: Offsets = {}
+        self.read_to: Offsets = {}
         self._lag_noted_at_s = 0.0
         self._paused: set[Place] = set()
         self._poll_s = limits.POLL_S
@@ -194,7 +194,7 @@ class Intake:
             if restore is not None:
                 self._worker.discard(restore)
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
-        self._read_to = {p: offset for p, offset in self._read_to.items() if p not in gone}
+        self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._paused -= gone
         return units
 
@@ -268,9 +268,9 @@ class Intake:
             self._consumer.commit(mine)
 
     def _note_lag(self, read_to: Offsets) -> None:
-        self._read_to |= read_to
+        self.read_to |= read_to
         if monotonic() - self._lag_noted_at_s > LAG_S:
-            self._stats.set_lag(self._owner, self._consumer.lag(self._read_to))
+            self._stats.set_lag(self._owner, self._consumer.lag(self.read_to))
             self._lag_noted_at_s = monotonic()
 
     def _decode(self, raw: RawPart) -> tuple[Part, list[Dead]]:
