@@ -25,6 +25,9 @@ PARTITION, OFFSET = "kafka_partition", "kafka_offset"
 NO_PAGE = b"\x00"
 """What the names of records begin with that are no page of a table, as checkpoints are."""
 
+HEAD_PAGE = b"\x000"
+"""What the name of the first page of a key ends with."""
+
 
 @dataclass(frozen=True, slots=True)
 class TopicRecords:
@@ -45,7 +48,7 @@ class TopicRecords:
 class RunRecords:
     """All records of a run by topic, and how many dead letters each topic's readers wrote.
 
-    `states` has the last value of every page of state, by changelog, then partition and page.
+    `states` has the first page of every key's state, by changelog, then partition and name.
     """
 
     by_topic: Mapping[str, TopicRecords]
@@ -81,7 +84,7 @@ def read_run(project: Project, topology: Topology, bootstrap: str) -> RunRecords
     dead = {
         topic.name: sum(len(part.values) for part in parts[topic.dead]) for topic in topology.topics
     }
-    return RunRecords(found, dead, {name: last_pages(parts[name]) for name in changelogs})
+    return RunRecords(found, dead, {name: head_pages(parts[name]) for name in changelogs})
 
 
 def read_log(
@@ -101,12 +104,16 @@ def read_log(
         reader.close()
 
 
-def last_pages(parts: Sequence[RawPart]) -> dict[Page, bytes]:
-    """Return the last value of every page in the partitions of a changelog."""
+def head_pages(parts: Sequence[RawPart]) -> dict[Page, bytes]:
+    """Return the last value of the first page of every key in the partitions of a changelog.
+
+    The further pages of a large object may begin at what was the oldest entry when they were last
+    written: the same state, in other bytes.
+    """
     pages: dict[Page, bytes] = {}
     for part in parts:
         for name, value in zip(part.keys, part.values, strict=True):
-            if name is None or name.startswith(NO_PAGE):
+            if name is None or name.startswith(NO_PAGE) or not name.endswith(HEAD_PAGE):
                 continue
             if value is None:
                 pages.pop((part.partition, name), None)

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from headrace.batch import Output
 from headrace.faults.prove import SeedReport, Struck
-from headrace.faults.records import OFFSET, PARTITION, RunRecords, TopicRecords, last_pages
+from headrace.faults.records import OFFSET, PARTITION, RunRecords, TopicRecords, head_pages
 from headrace.faults.report import applied_faults, as_json, recovery_figures
 from headrace.faults.run import Outcome
 from headrace.faults.schedule import Planned
@@ -120,15 +120,16 @@ def test_state_that_is_not_that_of_the_quiet_run_is_seen() -> None:
     )
 
 
-def test_the_last_value_of_a_page_counts_and_no_checkpoint() -> None:
+def test_the_last_value_of_a_first_page_counts_and_no_checkpoint() -> None:
+    a, b = b"t\x00a\x000", b"t\x00b\x000"
     part = RawPart(
         "changelog",
         3,
-        values=[b"old", b"new", b"gone", None, b"{}"],
-        keys=[b"t\x00a\x000", b"t\x00a\x000", b"t\x00b\x000", b"t\x00b\x000", b"\x00checkpoint"],
+        values=[b"old", b"new", b"gone", None, b"{}", b"rest"],
+        keys=[a, a, b, b, b"\x00checkpoint", b"t\x00a\x0010"],
     )
 
-    assert last_pages([part]) == {(3, b"t\x00a\x000"): b"new"}
+    assert head_pages([part]) == {(3, a): b"new"}
 
 
 def test_a_record_that_cannot_be_read_is_a_change() -> None:
