@@ -17,7 +17,7 @@ from headrace.runtime.topics import lane_name, sink_lane_name
 from headrace.servers import Endpoints
 from headrace.topology import Topology
 from headrace.up.processes import Process, free_port, stop_all
-from headrace.up.run import READY_TIMEOUT_S, STATS_TIMEOUT_S, FeedChoice, process_environment
+from headrace.up.run import STATS_TIMEOUT_S, FeedChoice, process_environment
 
 log = structlog.get_logger(__name__)
 
@@ -120,12 +120,12 @@ class Fleet:
     def wait_for_input(self) -> None:
         """Wait until the feed has sent its first frames: the schedule's time begins there."""
         process = self.members[FEED].process
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline = time.monotonic() + limits.START_S_MAX
         while not process.said.get("frames"):
             if process.exit_code not in {None, 0}:
                 raise process.fail()
             if time.monotonic() > deadline:
-                raise TransientError(f"the feed sent nothing within {READY_TIMEOUT_S} s")
+                raise TransientError(f"the feed sent nothing within {limits.START_S_MAX} s")
             time.sleep(limits.TICK_S)
 
     def lane(self, name: str) -> LanePlan:
@@ -243,7 +243,7 @@ class Fleet:
         return Process(name, arguments, whole, self._home / "logs" / f"{name}.log")
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + READY_TIMEOUT_S
+        deadline = time.monotonic() + limits.START_S_MAX
         waiting = {name for name in self.members if name != FEED}
         while waiting:
             for name in sorted(waiting):
@@ -254,7 +254,7 @@ class Fleet:
                     waiting.discard(name)
             if time.monotonic() > deadline:
                 raise TransientError(
-                    f"workers not ready within {READY_TIMEOUT_S} s: {', '.join(sorted(waiting))}"
+                    f"workers not ready within {limits.START_S_MAX} s: {', '.join(sorted(waiting))}"
                 )
             time.sleep(limits.TICK_S)
 

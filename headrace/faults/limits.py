@@ -72,6 +72,10 @@ PULSE_ON_S = 0.1
 PULSE_OFF_S = 0.4
 """A server slowed down runs a fifth of the time."""
 
+START_S_MAX = 600.0
+"""From the start of a fleet until all its workers are in their groups: ten processes that load and
+compile the same things on two busy cores."""
+
 SERVER_START_S_MAX = 300.0
 """An embedded server may take so long to start on a busy machine: killing it would not help."""
 
