@@ -38,6 +38,7 @@ def findings_table(reports: Sequence[SeedReport]) -> RenderableType:
     for report in reports:
         for name, finding in report.findings.items():
             parts += [f"seed {report.seed}, {name}: {words}" for words in finding.examples]
+        parts += [f"seed {report.seed}, died by itself: {words}" for words in report.deaths]
     return Group(*parts)
 
 
