@@ -8,7 +8,7 @@ from proofs import approvals, orders, positions
 from schemas import topics as t
 
 INSTRUMENTS = 8
-EVENTS_PER_S = 60
+EVENTS_PER_S = 80
 """Of each instrument: enough that some are in flight whenever a worker dies."""
 
 START_NS = 1_700_000_000_000_000_000

@@ -25,7 +25,7 @@ def faults(
     seed: Annotated[int, typer.Option(help="Which schedule of faults; the first of several.")] = 1,
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, one after another.")] = 1,
     duration: Annotated[
-        float, typer.Option(min=20, help="Seconds the input and the faults last.")
+        float, typer.Option(min=20, help="Seconds the schedule of faults spans.")
     ] = 60,
     feed: Annotated[
         str | None, typer.Option(help="A finite feed; the topology's own if absent.")

@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -76,6 +76,8 @@ class Member:
     url: str = ""
     is_wanted: bool = True
     died_at: float | None = None
+    asked_at: float = 0.0
+    is_ready: bool = False
     deaths: list[str] = field(default_factory=list)
     """Exits nobody asked for, each in a line."""
 
@@ -116,6 +118,13 @@ class Fleet:
         """Start the process that writes the input."""
         arguments = ["feed", self.topology.name, *choice.arguments()]
         self._start(Member(FEED, self._process(FEED, arguments, {})))
+
+    def hurry_feed(self, choice: FeedChoice) -> None:
+        """Have what is left of the input sent at full speed."""
+        process = self.members[FEED].process
+        self.members[FEED].is_wanted = False
+        stop_all([process])
+        self.start_feed(replace(choice, speed="max"))
 
     def wait_for_input(self) -> None:
         """Wait until the feed has sent its first frames: the schedule's time begins there."""
@@ -189,7 +198,19 @@ class Fleet:
     @property
     def feed_is_done(self) -> bool:
         """Return whether the feed has sent all it has."""
-        return self.exit_code(FEED) == 0
+        process = self.members[FEED].process
+        return process.exit_code == 0 and bool(process.said.get("is_ended"))
+
+    def is_at_work(self, name: str) -> bool:
+        """Return whether a worker has joined its group; of a name that is none, True."""
+        member = self.members.get(name)
+        if member is None or not member.url:
+            return True
+        now = time.monotonic()
+        if now - member.asked_at >= limits.READY_LOOK_S:
+            member.asked_at = now
+            member.is_ready = self._is_ready(member)
+        return member.is_ready
 
     def tend(self) -> None:
         """Start again, after a pause, what died without being told to."""

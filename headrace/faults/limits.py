@@ -22,6 +22,16 @@ SERVER_RETURN_S = 6.0
 PLACING_STEP_S = 0.25
 """Grain in which a fault is moved back until it has room."""
 
+HOLD_S_MAX = 60.0
+"""The schedule waits so long for the worker a fault is to strike to be at work."""
+
+READY_LOOK_S = 0.5
+"""Between looks at whether it is."""
+
+STRETCH = 2.0
+"""The input lasts so many times the schedule, not to end while the schedule waits; what is left of
+it afterwards is sent at full speed."""
+
 TICK_S = 0.05
 """Between looks at the schedule: a fault is late by no more than this."""
 

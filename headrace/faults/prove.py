@@ -167,7 +167,7 @@ def roster_of(topology: Topology, workers: int) -> Roster:
 
 
 def choose_feed(trial: Trial) -> FeedChoice:
-    """Return the feed of a trial and the speed at which it lasts the trial's time.
+    """Return the feed of a trial and a speed at which it outlasts the trial's time.
 
     Raises:  UsageError if none is named and the topology has none of its own, or it does not end.
     """
@@ -178,10 +178,11 @@ def choose_feed(trial: Trial) -> FeedChoice:
             "--feed, or give the topology Proof(feed=…)"
         )
     if trial.feed is None and own is not None:
-        return FeedChoice(own(trial.duration_s))
+        return FeedChoice(own(trial.duration_s), speed=f"{1 / limits.STRETCH:.6g}")
     text = trial.feed or ""
     span_s = span_of(trial.topology.source.open(text, FeedOptions()), text)
-    return FeedChoice(text, speed=f"{max(span_s, 0.001) / trial.duration_s:.6g}")
+    speed = max(span_s, 0.001) / trial.duration_s / limits.STRETCH
+    return FeedChoice(text, speed=f"{speed:.6g}")
 
 
 def span_of(feed: Feed, text: str) -> float:

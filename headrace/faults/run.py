@@ -91,6 +91,7 @@ def _storm(plan: RunPlan, fleet: Fleet, stage: Stage, schedule: Sequence[Planned
     watch = ProgressWatch(bootstrap, groups, started_at)
     storm = Storm(stage, schedule)
     outcome = Outcome(RunRecords({}), {})
+    must_hurry = plan.feed.speed != "max"
     watch.start()
     try:
         while not (storm.is_over and fleet.feed_is_done and stage.repeater.is_idle):
@@ -98,6 +99,9 @@ def _storm(plan: RunPlan, fleet: Fleet, stage: Stage, schedule: Sequence[Planned
             if now_s > limits.STORM_S_MAX:
                 raise TransientError(f"input and faults do not end within {now_s:.0f} s")
             storm.step(now_s)
+            if storm.is_over and must_hurry:
+                fleet.hurry_feed(plan.feed)
+                must_hurry = False
             fleet.tend()
             time.sleep(limits.TICK_S)
         outcome.input_s = time.monotonic() - started_at

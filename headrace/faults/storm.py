@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from headrace.faults import limits
 from headrace.faults.kinds import Fault, Stage, fault_of
 from headrace.faults.schedule import Planned
 
@@ -33,10 +34,16 @@ class Happened:
 
 
 class Storm:
-    """The faults of one run; `step` does what is due."""
+    """The faults of one run; `step` does what is due.
+
+    A worker that is still starting has nothing to lose: while the next fault's target is, the
+    schedule's clock stands still, at most `limits.HOLD_S_MAX` a fault. So the same schedule strikes
+    workers at work on slow machines, too.
+    """
 
     def __init__(self, stage: Stage, schedule: Sequence[Planned]) -> None:
         self._stage = stage
+        self._held_s = self._held_of_fault_s = 0.0
         self.happened = [Happened(planned, fault_of(planned.fault)) for planned in schedule]
 
     def step(self, now_s: float) -> None:
@@ -44,14 +51,12 @@ class Storm:
         for each in self.happened:
             target = each.planned.target
             if each.injected_s is None:
-                if now_s >= each.planned.at_s:
-                    each.was_applied = each.fault.inject(self._stage, target)
-                    each.injected_s = now_s
-                    if not each.was_applied:
-                        each.healing_s = each.healed_s = now_s
-                    log.info(
-                        "fault", fault=each.fault.name, target=target, applied=each.was_applied
-                    )
+                late_s = now_s - self._held_s - each.planned.at_s
+                if late_s >= 0 and self._must_hold(target):
+                    self._held_s += late_s
+                    self._held_of_fault_s += late_s
+                elif late_s >= 0:
+                    self._strike(each, now_s)
             elif each.healing_s is None:
                 if now_s >= each.injected_s + each.planned.length_s:
                     each.fault.heal(self._stage, target)
@@ -59,6 +64,19 @@ class Storm:
             elif each.healed_s is None and each.fault.is_healed(self._stage, target):
                 each.healed_s = now_s
                 log.info("healed", fault=each.fault.name, target=target)
+
+    def _must_hold(self, target: str) -> bool:
+        is_late = self._held_of_fault_s >= limits.HOLD_S_MAX
+        return not is_late and not self._stage.fleet.is_at_work(target)
+
+    def _strike(self, each: Happened, now_s: float) -> None:
+        target = each.planned.target
+        self._held_of_fault_s = 0.0
+        each.was_applied = each.fault.inject(self._stage, target)
+        each.injected_s = now_s
+        if not each.was_applied:
+            each.healing_s = each.healed_s = now_s
+        log.info("fault", fault=each.fault.name, target=target, applied=each.was_applied)
 
     def heal_all(self) -> None:
         """Undo whatever is in force, at once: the run is given up."""

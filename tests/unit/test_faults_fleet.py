@@ -78,17 +78,17 @@ def test_faults_may_strike_all_that_a_topology_has_and_nothing_it_has_not() -> N
     assert roster.lane_of("kafka") == "kafka"
 
 
-def test_the_topologys_own_feed_runs_in_real_time() -> None:
+def test_the_topologys_own_feed_outlasts_the_faults() -> None:
     choice = choose_feed(trial())
 
     assert choice.text.startswith("sim:")
-    assert choice.speed == "1"
+    assert choice.speed == "0.5"
 
 
-def test_another_feed_is_paced_to_last_the_trials_time() -> None:
+def test_another_feed_is_paced_to_outlast_the_trials_time() -> None:
     choice = choose_feed(trial(feed="sim:1?seed=3&start=0&rate=10&events=1200"))
 
-    assert 1.0 < float(choice.speed) < 4.0, "about 120 s of market in 60 s"
+    assert 0.5 < float(choice.speed) < 2.0, "about 120 s of market, in 120 s"
 
 
 def test_a_feeds_span_is_from_its_first_frame_to_its_last() -> None:

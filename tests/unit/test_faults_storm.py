@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from headrace.faults import limits
 from headrace.faults.kinds import KINDS, Stage, fault_of
 from headrace.faults.schedule import Planned, Roster
 from headrace.faults.storm import Storm
@@ -18,6 +19,10 @@ class FakeFleet:
 
     running: dict[str, bool] = field(default_factory=lambda: {"w-1": True, "w-2": True})
     said: list[tuple[str, str]] = field(default_factory=list)
+    starting: set[str] = field(default_factory=set)
+
+    def is_at_work(self, name: str) -> bool:
+        return name not in self.starting
 
     def signal(self, name: str, number: signal.Signals, *, comes_back: bool = True) -> bool:
         del comes_back
@@ -95,6 +100,36 @@ def test_a_fault_strikes_when_due_and_is_healed_after_its_time() -> None:
     (each,) = storm.happened
     assert (each.was_applied, each.injected_s, each.healed_s) == (True, 5.1, 7.3)
     assert each.counted_from_s == 5.1
+
+
+def test_the_schedule_waits_for_a_worker_that_is_starting_and_all_else_with_it() -> None:
+    on = stage()
+    on.fleet.starting.add("w-1")
+    storm = Storm(
+        on, [Planned(5.0, "worker killed", "w-1", 2.0), Planned(8.0, "zombie", "w-2", 9.0)]
+    )
+
+    for now_s in (0.0, 5.0, 10.0, 15.0):
+        storm.step(now_s)
+    assert on.fleet.said == []
+    on.fleet.starting.clear()
+    for now_s in (16.0, 17.9):
+        storm.step(now_s)
+    assert on.fleet.said == [("w-1", "SIGKILL")]
+    storm.step(18.0)
+
+    assert on.fleet.said == [("w-1", "SIGKILL"), ("w-1", "start"), ("w-2", "SIGSTOP")]
+
+
+def test_the_schedule_does_not_wait_for_ever() -> None:
+    on = stage()
+    on.fleet.starting.add("w-1")
+    storm = Storm(on, [Planned(5.0, "worker killed", "w-1", 2.0)])
+
+    for now_s in range(5 + int(limits.HOLD_S_MAX) + 2):
+        storm.step(float(now_s))
+
+    assert on.fleet.said == [("w-1", "SIGKILL")]
 
 
 def test_a_zombie_is_stopped_and_goes_on() -> None:
