@@ -37,6 +37,9 @@ for a few seconds is forgiven, a killed worker is replaced soon."""
 HEARTBEATS_A_SESSION = 6
 """How often a worker says that it lives within a session; also how soon it hears of a rebalance."""
 
+JOIN_S = 5.0
+"""A member that was given nothing for so long is one too many: ready, and waiting."""
+
 REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 

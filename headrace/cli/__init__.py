@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from headrace.cli import export, faults, feed, graph, model, topics, up, worker
+from headrace.cli import export, faults, feed, graph, model, state, topics, up, worker
 from headrace.errors import HeadraceError, UsageError
 
 EXIT_FAILED = 1
@@ -22,6 +22,7 @@ app.command("worker")(worker.worker)
 app.command("feed")(feed.feed)
 app.command("faults")(faults.faults)
 app.command("topics")(topics.topics)
+app.command("state")(state.state)
 app.command("graph")(graph.graph)
 app.command("export")(export.export)
 app.add_typer(model.app, name="model")

@@ -1,5 +1,6 @@
 """Reads whole batches from Kafka, as they wait there, grouped by topic and partition."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
@@ -40,6 +41,15 @@ class RawPart:
     timestamps_ms: list[int] = field(default_factory=list)
     headers: list[Headers] | None = None
 
+    def drop_before(self, offset: int) -> None:
+        """Leave out what lies before an offset."""
+        old = bisect_left(self.offsets, offset)
+        if old:
+            for column in (self.values, self.keys, self.offsets, self.timestamps_ms):
+                del column[:old]
+            if self.headers is not None:
+                del self.headers[:old]
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
@@ -54,7 +64,8 @@ class Fetched:
 
     def read_to(self) -> Offsets:
         """Return the next offset wanted of every partition this poll says something of."""
-        return {(p.topic, p.partition): p.offsets[-1] + 1 for p in self.parts} | self.ends
+        read = {(p.topic, p.partition): p.offsets[-1] + 1 for p in self.parts if p.offsets}
+        return read | self.ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +202,10 @@ class Consumer(Reader):
         for (topic, partition), offset in starts.items():
             self._client.seek(TopicPartition(topic, partition, offset))
         self.resume(list(starts))
+
+    def is_member(self) -> bool:
+        """Say whether the group knows this consumer."""
+        return bool(self._client.memberid())
 
     def metadata(self) -> GroupMetadata:
         """Return what the group knows this member by just now."""

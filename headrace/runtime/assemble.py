@@ -108,7 +108,7 @@ class Assembly:
         self._settings = settings
         self._endpoints = endpoints
         # A worker without a name is a member that leaves when it ends.
-        self._instance = settings.instance or uuid4().hex
+        self._instance = settings.instance or uuid4().hex[:12]
         self._registry = open_registry(settings, endpoints.kafka)
         self._codecs = load_codecs(project, self._registry, topology.topics)
 

@@ -112,6 +112,7 @@ class Intake:
     def join(self, worker: Worker) -> None:
         """Join the consumer group."""
         self._worker = worker
+        self._joined_at_s = monotonic()
         rebalance = Rebalance(self._on_assigned, self._on_revoked, self._on_lost)
         self._consumer.subscribe(self._topics, rebalance)
         self._stand_by()
@@ -125,18 +126,31 @@ class Intake:
         # When the log runs dry the next read says so at once: what was done can be committed.
         self._poll_s = limits.DRY_POLL_S if fetched.parts else limits.POLL_S
         self.group = self._consumer.metadata()
+        self._note_joined()
         self._tell_group()
         parts: list[Part] = []
         dead: list[Dead] = []
         for raw in fetched.parts:
-            if (raw.topic, raw.partition) in self._claims:
+            place = (raw.topic, raw.partition)
+            if place in self._claims:
+                # The client may deliver again what it delivered before a rebalance of others.
+                raw.drop_before(self.read_to[place])
                 part, bad = self._decode(raw)
                 dead.extend(bad)
                 if len(part):
                     parts.append(part)
-        read_to = {p: offset for p, offset in fetched.read_to().items() if p in self._claims}
+        read_to = {
+            place: max(offset, self.read_to[place])
+            for place, offset in fetched.read_to().items()
+            if place in self._claims
+        }
         self._note_lag(read_to)
         return Work(parts, dead, read_to, {place: self._claims[place] for place in read_to})
+
+    def _note_joined(self) -> None:
+        # A group with more workers than partitions tells some of them nothing.
+        if not self.has_joined and monotonic() - self._joined_at_s > limits.JOIN_S:
+            self.has_joined = self._consumer.is_member()
 
     def leave(self) -> None:
         """Leave the group; a static member is expected back."""
@@ -238,6 +252,7 @@ class Intake:
             chosen[place] = _in_log(place, known.get(place, low), low, high)
         self._consumer.start(chosen)
         self._paused -= chosen.keys()
+        self.read_to |= chosen
         self._claims |= claims
 
     def _throttle(self) -> None:

@@ -42,6 +42,7 @@ class ChangelogTail:
         self.store = store
         self.checkpoint = store.checkpoint()
         self.position = 0 if self.checkpoint is None else self.checkpoint.changelog_end
+        self.records = 0
         self._open: dict[str, dict[PageKey, bytes | None]] = {}
         self._finished: dict[str, dict[PageKey, bytes | None]] = {}
         self._finished_bytes = 0
@@ -51,6 +52,7 @@ class ChangelogTail:
 
         Raises:  RecordError if it is not what a chain writes.
         """
+        self.records += len(part.values)
         for name, value, offset in zip(part.keys, part.values, part.offsets, strict=True):
             try:
                 self._take(name, value, offset)

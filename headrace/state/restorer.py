@@ -53,12 +53,14 @@ class Restorer:
         Nothing that another owner may still write can count after this: an owner that did not let
         go of the task is fenced, and what it left open is waited for.
         """
+        started_at_s = monotonic()
         tail = self._standbys.pop(partition, None)
+        was_standby = tail is not None
         if tail is None:
             tail = self._open(partition)
         else:
             self._follow_others()
-        started_at_s = monotonic()
+        read = tail.records
         self._read(tail, partition, self._reader.bounds(self._topic, partition)[1])
         self._fence_previous(tail.checkpoint)
         ends = self._admin.ends_of([(self._topic, partition)])
@@ -70,6 +72,8 @@ class Restorer:
             topic=self._topic,
             partition=partition,
             checkpoint=found.number,
+            was_standby=was_standby,
+            records_read=tail.records - read,
             took_s=round(monotonic() - started_at_s, 3),
         )
         return tail.store, found

@@ -1,5 +1,6 @@
 """The sample project for real: ticks written to Kafka, a worker, what it wrote read back."""
 
+import json
 import os
 import signal
 import subprocess
@@ -102,13 +103,14 @@ def wait_for(what: str, is_so: Callable[[], bool]) -> None:
 class WorkerProcess:
     """`headrace worker vwap` as a process of its own."""
 
-    def __init__(self, bootstrap: str, home: Path, *command: str) -> None:
+    def __init__(self, bootstrap: str, home: Path, *command: str, **settings: str) -> None:
         self.port = free_port()
         default = ("-m", "headrace", "worker", "vwap", f"--project={PROJECT}")
         arguments = command or (*default, f"--web-port={self.port}")
         self.log = home / "worker.log"
         home.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "HEADRACE_KAFKA": bootstrap, "HEADRACE_HOME": str(home)}
+        environment |= {f"HEADRACE_{name.upper()}": value for name, value in settings.items()}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments], env=environment, stdout=log, stderr=log, cwd=PROJECT
@@ -129,16 +131,43 @@ class WorkerProcess:
         except httpx.TransportError:
             return False
 
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """Return what the worker has logged under this name."""
+        lines = (line[line.find("{") :] for line in self.log.read_text().splitlines())
+        entries = [json.loads(line) for line in lines if line.startswith("{")]
+        return [entry for entry in entries if entry.get("event") == event]
+
+    def partitions(self) -> set[int]:
+        """Return the partitions that the worker was given and not asked to give back."""
+        mine: set[int] = set()
+        for line in self.log.read_text().splitlines():
+            entry = json.loads(line[line.find("{") :]) if "{" in line else {}
+            if entry.get("event") == "partitions_assigned":
+                mine |= set(entry["partitions"])
+            elif entry.get("event") in {"partitions_revoked", "partitions_lost"}:
+                mine -= set(entry["partitions"])
+        return mine
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(WAIT_S)
 
 
+def headrace(bootstrap: str, home: Path, *arguments: str) -> Any:
+    """Return what a command of the sample project prints as JSON."""
+    environment = {**os.environ, "HEADRACE_KAFKA": bootstrap, "HEADRACE_HOME": str(home)}
+    command = [sys.executable, "-m", "headrace", *arguments, f"--project={PROJECT}"]
+    done = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True, timeout=WAIT_S
+    )
+    return json.loads(done.stdout)
+
+
 @contextmanager
-def worker(bootstrap: str, home: Path, *command: str) -> Iterator[WorkerProcess]:
-    """Give a worker that is killed at the end, if it still runs."""
-    running = WorkerProcess(bootstrap, home, *command)
+def worker(bootstrap: str, home: Path, *command: str, **settings: str) -> Iterator[WorkerProcess]:
+    """Give a worker that is killed at the end, if it still runs; `settings` are HEADRACE_ ones."""
+    running = WorkerProcess(bootstrap, home, *command, **settings)
     try:
         yield running
     finally:
