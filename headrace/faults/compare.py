@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from headrace.faults.limits import EXAMPLES_MAX
 from headrace.faults.records import RunRecords, TopicRecords
 
 Group = tuple[Hashable, ...]
@@ -22,12 +21,8 @@ class Difference:
     doubled: int = 0
     out_of_order: int = 0
     changed: int = 0
-    examples: list[str] = field(default_factory=list)
-
-    def tell(self, text: str) -> None:
-        """Keep an example in words."""
-        if len(self.examples) < EXAMPLES_MAX:
-            self.examples.append(text)
+    examples: dict[str, str] = field(default_factory=dict)
+    """The first of each kind, in words."""
 
 
 def compare_topic(
@@ -87,19 +82,21 @@ def _compare(
     where = "/".join(map(str, group))
     for body, count in (due - come).items():
         difference.lost += count
-        difference.tell(f"{where}: lost number {wanted.index(body) + 1} of {len(wanted)}")
+        number = wanted.index(body) + 1
+        difference.examples.setdefault("lost", f"{where}: number {number} of {len(wanted)}")
     for body, count in (come - due).items():
         if body in due:
             difference.doubled += count
             number = wanted.index(body) + 1
-            difference.tell(f"{where}: number {number} of {len(wanted)} {count} times too often")
+            difference.examples.setdefault("doubled", f"{where}: number {number} of {len(wanted)}")
         else:
             difference.changed += count
-            difference.tell(f"{where}: a record that is none of the {len(wanted)} expected")
+            number = given.index(body) + 1
+            difference.examples.setdefault("changed", f"{where}: number {number} of {len(given)}")
     late = _steps_back(wanted, given)
     if late:
         difference.out_of_order += late
-        difference.tell(f"{where}: {late} of {len(given)} records behind one they should precede")
+        difference.examples.setdefault("out_of_order", f"{where}: {late} of {len(given)}")
 
 
 def _steps_back(wanted: Sequence[bytes], given: Sequence[bytes]) -> int:

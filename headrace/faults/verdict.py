@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headrace.faults.compare import compare_runs, compare_states
+from headrace.faults.compare import Difference, compare_runs, compare_states
 from headrace.faults.limits import EXAMPLES_MAX
 from headrace.faults.records import RunRecords
 from headrace.faults.run import Outcome
@@ -52,21 +52,34 @@ def _against_quiet(topology: Topology, quiet: RunRecords, found: RunRecords) -> 
     orders = same_streams(topology, fields)
     source = topology.source.topic.name
     differences = compare_runs(quiet, found, orders, source=source)
-    examples = [f"{name} {words}" for name, d in differences.items() for words in d.examples]
-    undecodable = sum(of.undecodable for of in found.by_topic.values())
-    counts = {
-        "lost": sum(d.lost for d in differences.values()),
-        "doubled": sum(d.doubled for d in differences.values()),
-        "out of order": sum(d.out_of_order for d in differences.values()),
-        "changed": sum(d.changed for d in differences.values()) + undecodable,
-    }
     columns = {
-        name: Finding(count, tuple(examples[:EXAMPLES_MAX]) if count else ())
-        for name, count in counts.items()
+        column: _over_topics(differences, figure)
+        for column, figure in (
+            ("lost", "lost"),
+            ("doubled", "doubled"),
+            ("out of order", "out_of_order"),
+            ("changed", "changed"),
+        )
     }
+    undecodable = sum(of.undecodable for of in found.by_topic.values())
+    changed = columns["changed"]
+    columns["changed"] = Finding(changed.count + undecodable, changed.examples)
     changelogs = same_states(topology, Choice().runs(topology), orders)
     columns["state differs"] = finding_of(compare_states(quiet, found, changelogs))
     return columns
+
+
+def _over_topics(differences: Mapping[str, Difference], figure: str) -> Finding:
+    """Return the sum of a figure, and by topic how many there are and an example."""
+    counts = {name: getattr(each, figure) for name, each in differences.items()}
+    return Finding(
+        sum(counts.values()),
+        tuple(
+            f"{name}: {count}, as {differences[name].examples[figure]}"
+            for name, count in counts.items()
+            if count
+        ),
+    )
 
 
 def _dead_letters(topology: Topology, quiet: RunRecords, found: RunRecords) -> Finding:

@@ -45,7 +45,7 @@ def test_a_lost_record_is_seen() -> None:
     found = difference(A[0], A[2], A[3], *B)
 
     assert counts(found) == (1, 0, 0, 0)
-    assert found.examples == ["a: lost number 2 of 4"]
+    assert found.examples == {"lost": "a: number 2 of 4"}
 
 
 def test_a_lost_key_is_seen() -> None:

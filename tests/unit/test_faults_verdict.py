@@ -143,7 +143,9 @@ def test_a_record_that_cannot_be_read_is_a_change() -> None:
 def test_a_violation_is_told_in_words() -> None:
     columns = judge(TOPOLOGY, QUIET, Outcome(run("a", "c"), {}))
 
-    assert columns["lost"].examples[0].startswith("out.thing.v1 a: lost number 2 of 2")
+    assert columns["lost"].examples == ("out.thing.v1: 2, as a: number 2 of 2",)
+    assert columns["changed"].examples == ("out.thing.v1: 1, as c: number 1 of 1",)
+    assert columns["doubled"].examples == ()
 
 
 def report(seed: int, *struck: Struck, lost: int = 0) -> SeedReport:
