@@ -6,7 +6,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
-.PHONY: setup up test test-timescale test-broker faults faults-broken image-test lint types imports check lock format bench-capture help
+.PHONY: setup up halt test test-timescale test-broker faults faults-broken image-test lint types imports check lock format bench-capture help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -23,6 +23,9 @@ $(STAMP): requirements.lock pyproject.toml
 
 up: setup ## run the trading graph on a live feed, or on the simulator, with a live view
 	$(BIN)/headrace up trading
+
+halt: setup ## stop all trading: no order leaves any more until `headrace control trading resume`
+	$(BIN)/headrace control trading halt
 
 test: setup ## every test that needs nothing but this machine
 	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow"

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from agents.market.rolling_windows import InstrumentWindows, WindowsCodec
 from agents.market.window_kernels import run_instrument
@@ -24,12 +25,14 @@ from headrace import Batch, DeadRow, ObjectTable, Output
 from headrace.batch import IntArray
 from headrace.state.tables import ObjectState
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import instrument_in, streams_of
 from schemas.topics import FEATURE
 
-WINDOWS_BY_INSTRUMENT = ObjectTable("build_features.windows_by_instrument.v1", codec=WindowsCodec())
+WINDOWS_BY_STREAM = ObjectTable("build_features.windows_by_stream.v1", codec=WindowsCodec())
 
 FIELDS_OF_TRADE = (
     "instrument",
+    "source",
     "sequence",
     "price_ticks",
     "size_lots",
@@ -43,27 +46,31 @@ FIELDS_OF_QUOTE = (
     "ask_size_lots",
     "quote_time_ns",
 )
+FEATURES_OF_WINDOW = (
+    *("vwap", "trade_count", "signed_volume", "return_bps", "realized_vol"),
+    "trade_imbalance",
+)
 FIELDS_OF_FLOATS = (
-    *("mid", "spread_bps", "queue_imbalance", "microprice"),
-    *(
-        f"{feature}_{window}"
-        for window in ("1s", "10s", "60s")
-        for feature in ("vwap", "trade_count", "signed_volume", "return_bps", "realized_vol")
-    ),
+    *("mid", "spread_bps", "queue_imbalance", "microprice", "aggressor_sign"),
+    *(f"{feature}_{window}" for window in ("1s", "10s", "60s") for feature in FEATURES_OF_WINDOW),
     *("ofi_1s", "ofi_10s"),
 )
 FEATURE_VECTOR = pa.schema(
     [
         pa.field("instrument", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
         *(
             pa.field(name, pa.int64(), nullable=name == "event_time_ns")
-            for name in (*FIELDS_OF_TRADE[1:], *FIELDS_OF_QUOTE)
+            for name in (*FIELDS_OF_TRADE[2:], *FIELDS_OF_QUOTE)
         ),
         pa.field("quote_valid", pa.bool_(), nullable=False),
+        pa.field("book_valid", pa.bool_(), nullable=False),
         *(pa.field(name, pa.float64(), nullable=False) for name in FIELDS_OF_FLOATS),
     ]
 )
 
+AGGRESSORS = pa.array(["SELL", "UNKNOWN", "BUY"])
+"""In the order of their signs: -1, 0, 1."""
 DEAD_CAUSES = {OUT_OF_RANGE: "out_of_range", UNKNOWN_INSTRUMENT: "unknown_instrument"}
 OUT_OF_RANGE_DETAIL = "expected prices and sizes from 0 (a trade's: above 0) to below 2^62"
 DROP_COUNTS = {WITHOUT_SIZE: "trade_without_size"}
@@ -74,8 +81,7 @@ def build_features(batch: Batch, state: ObjectState[InstrumentWindows]) -> Outpu
 
     Reads `market.trade.v1` and `market.quote.v1`, merged by sequence. Trades of size 0 are dropped
     and counted. A bid or ask price of 0 is a side without orders: such a quote is not valid.
-    A receive time that runs backwards, as where two sources of an instrument meet, is taken for
-    the latest seen.
+    A receive time that runs backwards is taken for the latest seen of its stream.
     Source:  design §4; order flow imbalance: Cont, Kukanov, Stoikov (2014).
     """
     trades, quotes = (part.records for part in batch.parts)
@@ -89,14 +95,14 @@ def build_features(batch: Batch, state: ObjectState[InstrumentWindows]) -> Outpu
     )
     overflows = 0
     details: dict[int, str] = {}
-    for name, rows in _rows_by_instrument(batch, is_trade, trades, quotes):
+    for stream, rows in _rows_by_stream(batch, is_trade, trades, quotes):
         try:
-            instrument = instrument_of(name)
+            instrument = instrument_of(instrument_in(stream))
         except UnknownInstrumentError as error:
             columns.fates[rows] = UNKNOWN_INSTRUMENT
             details.update(dict.fromkeys(rows.tolist(), str(error)))
             continue
-        windows = state.edit(name)
+        windows = state.edit(stream)
         count = int(np.count_nonzero(is_trade[rows]))
         windows.make_room(count, len(rows) - count)
         units = (10.0**instrument.price_scale, 10.0**instrument.size_scale)
@@ -123,18 +129,24 @@ def _records(
         batch.order_parts,
         batch.order_rows,
         np.cumsum(is_trade) - 1,
+        _aggressors(trades),
         *of(trades, "receive_time_ns", "price_ticks", "size_lots"),
         *of(quotes, "receive_time_ns"),
         *of(quotes, "bid_price_ticks", "bid_size_lots", "ask_price_ticks", "ask_size_lots"),
     )
 
 
-def _rows_by_instrument(
+def _aggressors(trades: pa.RecordBatch) -> IntArray:
+    """Return 1 where the buyer took liquidity, -1 the seller, 0 where the venue does not say."""
+    signs: IntArray = pc.index_in(trades.column("aggressor"), value_set=AGGRESSORS).to_numpy() - 1
+    return signs.astype(np.int64)
+
+
+def _rows_by_stream(
     batch: Batch, is_trade: npt.NDArray[np.bool_], trades: pa.RecordBatch, quotes: pa.RecordBatch
 ) -> Iterator[tuple[str, IntArray]]:
-    """Yield each instrument of the batch with its batch rows, in order."""
-    names = pa.concat_arrays([trades.column("instrument"), quotes.column("instrument")])
-    encoded = names.dictionary_encode()
+    """Yield each stream of the batch with its batch rows, in order."""
+    encoded = pa.concat_arrays([streams_of(trades), streams_of(quotes)]).dictionary_encode()
     if not len(batch):
         return
     rows = np.where(is_trade, batch.order_rows, batch.order_rows + trades.num_rows)
@@ -154,6 +166,7 @@ def _vectors(trades: pa.RecordBatch, columns: Columns) -> pa.RecordBatch:
             *(trades.column(name) for name in FIELDS_OF_TRADE),
             *(pa.array(column) for column in columns.quote),
             pa.array(columns.valid),
+            trades.column("book_valid"),
             *(pa.array(column) for column in columns.floats),
         ],
         schema=FEATURE_VECTOR,

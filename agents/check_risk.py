@@ -1,13 +1,13 @@
 """Approve or reject order requests against an account's limits, counting what is still open."""
 
 from agents.trading.checks import Breach, Case, judge
+from agents.trading.controls import EVERY_ACCOUNT, TIGHTNESS, ControlState, obey
 from agents.trading.exposure import (
     AccountRisk,
     EventRefusedError,
     reserve,
     revalue,
     settle,
-    signal_key,
 )
 from agents.trading.identity import approval_id_of, request_id_of
 from agents.trading.limits import (
@@ -17,7 +17,7 @@ from agents.trading.limits import (
 )
 from agents.trading.outbox import Outbox
 from agents.trading.pages import SectionCodec
-from agents.trading.rates import add_order, forget_before
+from agents.trading.rates import add_order, forget_far
 from agents.trading.records import (
     BUY,
     AccountControl,
@@ -31,38 +31,40 @@ from headrace import Batch, ObjectTable, Output
 from headrace.state.tables import ObjectState
 from schemas import topics
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import stream_of
 
 TABLE = ObjectTable(
-    "check_risk.exposure_by_account.v1", SectionCodec[AccountRisk](lambda _: AccountRisk())
+    "check_risk.exposure_by_account.v2", SectionCodec[AccountRisk](lambda _: AccountRisk())
 )
-"""Of each account: 65 pages of at most 10 KB; an approval changes four of them."""
+"""Of each account: 67 pages of at most 10 KB; an approval changes four of them."""
+
+CONTROLS, REQUESTS, EVENTS = range(3)
+"""The parts of a batch. Controls come first: a halt is obeyed before the requests beside it."""
 
 INT64_MAX = 2**63 - 1
-
-TIGHTNESS = {"ACTIVE": 0, "REDUCING": 1, "HALTED": 2}
 
 
 def check_risk(batch: Batch, state: ObjectState[AccountRisk], limits: RiskLimits) -> Output:
     """Return an approval or a rejection for each request; follow order events and controls.
 
-    Reads:   order.request.v1, order.event.v1, account.control.v1, in this order.
+    Reads:   account.control.v1, order.request.v1, order.event.v1, in this order.
     Writes:  order.approved.v1, order.rejected.v1.
     Counts:  `request_approved` and `request_rejected_*`, `event_*`, `control_*`: with the dead rows
              each sums to the records read of its topic.
     """
-    requests, events, controls = batch.parts
+    controls, requests, events = batch.parts
+    control_rows = read_rows(AccountControl, controls.records)
     request_rows = read_rows(OrderRequest, requests.records)
     event_rows = read_rows(OrderEvent, events.records)
-    control_rows = read_rows(AccountControl, controls.records)
     box = Outbox()
     order = zip(batch.order_parts.tolist(), batch.order_rows.tolist(), strict=True)
     for cause, (part, row) in enumerate(order):
-        if part == 0:
-            _judge_request(request_rows[row], state, limits, box, (row, cause))
-        elif part == 1:
-            _follow_event(event_rows[row], state, box, row)
-        else:
+        if part == CONTROLS:
             _control(control_rows[row], state, limits, box, row)
+        elif part == REQUESTS:
+            _judge_request(request_rows[row], state, limits, box, (row, cause))
+        else:
+            _follow_event(event_rows[row], state, box, row)
     return box.output()
 
 
@@ -75,13 +77,19 @@ def _judge_request(
 ) -> None:
     row, cause = position
     expected = request_id_of(
-        request.account, request.strategy, request.instrument, request.signal_sequence
+        request.account,
+        request.strategy,
+        request.instrument,
+        request.source,
+        request.signal_sequence,
     )
     if request.request_id != expected:
         detail = f"expected {expected} of its signal, found {request.request_id}"
-        box.bury(0, row, "request_id_mismatch", detail)
+        box.bury(REQUESTS, row, "request_id_mismatch", detail)
         return
-    breach, case = judge(request, state.read(request.account), limits)
+    breach, case = judge(
+        request, state.read(request.account), limits, everyone=_control_of_everyone(state)
+    )
     if case is not None:
         # Only now: an account without limits, or a name that means nothing, leaves no state.
         _remember(state.edit(request.account), case, breach)
@@ -95,7 +103,7 @@ def _judge_request(
 
 
 BEFORE_QUOTE_KNOWN = frozenset(
-    {"account_halted", "instrument_not_tradable", "quote_invalid", "quote_stale"}
+    {"account_halted", "instrument_not_tradable", "quote_invalid", "book_invalid", "quote_stale"}
 )
 """Rejections whose quote says nothing of what a position is worth."""
 
@@ -103,12 +111,13 @@ BEFORE_QUOTE_KNOWN = frozenset(
 def _remember(account: AccountRisk, case: Case, breach: Breach | None) -> None:
     """Keep the signal, so that it is judged once and for all, and the price it was seen at."""
     request = case.request
-    account.signals.put(signal_key(request.strategy, request.instrument), request.signal_sequence)
+    stream = stream_of(request.source, request.instrument)
+    account.signals.note(stream, request.strategy, request.signal_sequence, request.request_time_ns)
     if breach is not None and breach.check in BEFORE_QUOTE_KNOWN:
         return
     risk = account.edit_instrument(request.instrument)
     risk.mark_price_ticks = case.mark_price_ticks
-    forget_before(risk.rate, request.request_time_ns)
+    forget_far(risk.rate, request.request_time_ns)
     revalue(account, risk, case.instrument)
 
 
@@ -127,6 +136,7 @@ def _approve(account: AccountRisk, case: Case) -> OrderApproved:
         account=request.account,
         strategy=request.strategy,
         instrument=request.instrument,
+        source=request.source,
         signal_sequence=request.signal_sequence,
         side=request.side,
         quantity_lots=request.quantity_lots,
@@ -148,6 +158,7 @@ def _rejection(request: OrderRequest, breach: Breach) -> OrderRejected:
         account=request.account,
         strategy=request.strategy,
         instrument=request.instrument,
+        source=request.source,
         signal_sequence=request.signal_sequence,
         side=request.side,
         quantity_lots=request.quantity_lots,
@@ -171,9 +182,9 @@ def _follow_event(
         instrument = instrument_of(event.instrument)
         box.count(settle(state.edit(event.account), event, instrument))
     except UnknownInstrumentError as error:
-        box.bury(1, row, "instrument_unknown", str(error))
+        box.bury(EVENTS, row, "instrument_unknown", str(error))
     except EventRefusedError as error:
-        box.bury(1, row, error.cause, str(error))
+        box.bury(EVENTS, row, error.cause, str(error))
 
 
 def _control(
@@ -183,20 +194,18 @@ def _control(
     box: Outbox,
     row: int,
 ) -> None:
-    """Apply an operator's word; one that loosens must not be older than the one in force.
+    """Apply an operator's word on one account, or on all of them."""
+    everyone = control.account == EVERY_ACCOUNT
+    known = everyone or limits.of_account(control.account) is not None
+    if not known or control.state not in TIGHTNESS:
+        detail = f"account {control.account!r} to {control.state!r}"
+        box.bury(CONTROLS, row, "control_unknown", detail)
+        return
+    applied = obey(state.edit(control.account).control, control)
+    box.count("control_applied" if applied else "control_stale")
 
-    So a repeated old ACTIVE can't reopen an account, and no HALT is ever refused for its clock.
-    """
-    if limits.of_account(control.account) is None or control.state not in TIGHTNESS:
-        box.bury(2, row, "control_unknown", f"account {control.account!r} to {control.state!r}")
-        return
-    account = state.read(control.account) or AccountRisk()
-    head = account.head.read()
-    loosens = TIGHTNESS[control.state] < TIGHTNESS[head.state]
-    if loosens and control.event_time_ns < head.control_time_ns:
-        box.count("control_stale")
-        return
-    changed = state.edit(control.account).head.edit()
-    changed.state = control.state
-    changed.control_time_ns = max(changed.control_time_ns, control.event_time_ns)
-    box.count("control_applied")
+
+def _control_of_everyone(state: ObjectState[AccountRisk]) -> ControlState:
+    """Return the word on all accounts; it is kept beside the accounts of each partition."""
+    everyone = state.read(EVERY_ACCOUNT)
+    return ControlState() if everyone is None else everyone.control.read()

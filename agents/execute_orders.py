@@ -1,72 +1,76 @@
 """Send each approved order exactly once and follow it by the venue's reports."""
 
+from agents.trading.account_orders import AccountOrders, refusal_of
+from agents.trading.controls import EVERY_ACCOUNT, TIGHTNESS, ControlState, obey
 from agents.trading.holdings import Holding, add_fill, position_of
 from agents.trading.identity import approval_id_of, client_order_id_of
-from agents.trading.limits import OPEN_ORDERS_MAX, SIGNAL_SOURCES_MAX
 from agents.trading.order_state import FILLED, REJECTED, Order, advance, order_of, receive
 from agents.trading.outbox import Outbox
-from agents.trading.pages import PagedMap, RecentMap, Section, SectionCodec
+from agents.trading.pages import SectionCodec
 from agents.trading.records import (
+    AccountControl,
     OrderApproved,
     OrderEvent,
     VenueOrder,
     VenueReport,
     read_rows,
 )
+from agents.trading.signals import Standing
 from headrace import Batch, ObjectTable, Output
 from headrace.state.tables import ObjectState
 from schemas import topics
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import stream_of
 
-SIGNAL_PAGES = 16
-HOLDING_PAGES = 16
-ORDER_PAGES = 32
-FINISHED_PAGES = 16
-FINISHED_PAGE_KEYS = 64
-"""1,024 finished orders: so long a late report is told from one of an order that never was. Which
-signals were acted on is kept apart, one number a strategy and instrument, and never forgotten."""
-
-
-class AccountOrders:
-    """An account's open orders, holdings, and what it takes to do nothing twice."""
-
-    def __init__(self) -> None:
-        self.signals = PagedMap(int, SIGNAL_PAGES)
-        self.holdings = PagedMap(Holding, HOLDING_PAGES)
-        self.orders = PagedMap(Order, ORDER_PAGES)
-        self.finished = RecentMap(int, page_count=FINISHED_PAGES, page_keys=FINISHED_PAGE_KEYS)
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Return the sections, in the order of their pages."""
-        return (self.signals, self.holdings, self.orders, self.finished)
-
+CONTROLS, APPROVALS, REPORTS = range(3)
+"""The parts of a batch. Controls come first: a halt is obeyed before the approvals beside it."""
 
 TABLE = ObjectTable(
-    "execute_orders.order_by_account.v1", SectionCodec[AccountOrders](lambda _: AccountOrders())
+    "execute_orders.order_by_account.v2", SectionCodec[AccountOrders](lambda _: AccountOrders())
 )
-"""Of each account: 80 pages of at most 15 KB; a report changes two or three of them."""
+"""Of each account: 82 pages of at most 15 KB; a report changes two or three of them."""
 
 
 def execute_orders(batch: Batch, state: ObjectState[AccountOrders]) -> Output:
     """Return the orders to send, what happened to orders, and the positions that changed.
 
-    Reads:   order.approved.v1, venue.report.v1, in this order.
+    Reads:   account.control.v1, order.approved.v1, venue.report.v1, in this order.
     Writes:  venue.order.v1, order.event.v1, position.v1.
-    Counts:  `approval_*` and `report_*`: with the dead rows each sums to the records read of its
-             topic. `held_*` are reports that were counted as `report_held` when they came.
+    Counts:  `control_*`, `approval_*` and `report_*`: with the dead rows each sums to the records
+             read of its topic. `held_*` are reports counted as `report_held` when they came.
     """
-    approvals, reports = batch.parts
+    controls, approvals, reports = batch.parts
+    control_rows = read_rows(AccountControl, controls.records)
     approval_rows = read_rows(OrderApproved, approvals.records)
     report_rows = read_rows(VenueReport, reports.records)
     box = Outbox()
     order = zip(batch.order_parts.tolist(), batch.order_rows.tolist(), strict=True)
     for cause, (part, row) in enumerate(order):
-        if part == 0:
+        if part == CONTROLS:
+            _control(control_rows[row], state, box, row)
+        elif part == APPROVALS:
             _execute(approval_rows[row], state, box, (row, cause))
         else:
             _follow(report_rows[row], state, box, (row, cause))
     return box.output()
+
+
+def _control(
+    control: AccountControl, state: ObjectState[AccountOrders], box: Outbox, row: int
+) -> None:
+    """Apply an operator's word on one account, or on all of them."""
+    if control.state not in TIGHTNESS:
+        detail = f"account {control.account!r} to {control.state!r}"
+        box.bury(CONTROLS, row, "control_unknown", detail)
+        return
+    applied = obey(state.edit(control.account).control, control)
+    box.count("control_applied" if applied else "control_stale")
+
+
+def _control_of_everyone(state: ObjectState[AccountOrders]) -> ControlState:
+    """Return the word on all accounts; it is kept beside the accounts of each partition."""
+    everyone = state.read(EVERY_ACCOUNT)
+    return ControlState() if everyone is None else everyone.control.read()
 
 
 def _execute(
@@ -80,51 +84,42 @@ def _execute(
     expected = approval_id_of(approved, expire_time_ns=approved.expire_time_ns)
     if approved.approval_id != expected:
         detail = f"expected {expected} of its content, found {approved.approval_id}"
-        box.bury(0, row, "approval_content_mismatch", detail)
+        box.bury(APPROVALS, row, "approval_content_mismatch", detail)
         return
     try:
         instrument_of(approved.instrument)
     except UnknownInstrumentError as error:
-        box.bury(0, row, "instrument_unknown", str(error))
+        box.bury(APPROVALS, row, "instrument_unknown", str(error))
         return
     account = state.edit(approved.account)
-    signal = f"{approved.instrument}/{approved.strategy}"
-    last = account.signals.read(signal)
-    # Approvals of a signal source come in order: at or below the last is a repeat, for ever.
-    if last is not None and approved.signal_sequence <= last:
+    stream = stream_of(approved.source, approved.instrument)
+    signal = (stream, approved.strategy, approved.signal_sequence, approved.request_time_ns)
+    standing = account.signals.judge(*signal)
+    identity = client_order_id_of(
+        approved.account,
+        approved.strategy,
+        approved.instrument,
+        approved.source,
+        approved.signal_sequence,
+    )
+    known = identity in account.orders or identity in account.finished
+    if standing is Standing.REPEATED or known:
         box.count("approval_duplicate")
         return
-    identity = client_order_id_of(
-        approved.account, approved.strategy, approved.instrument, approved.signal_sequence
-    )
     order = order_of(approved, identity)
-    reason = _refusal(approved, account, new_signal=last is None)
-    if reason != "signal_sources_limit":
-        account.signals.put(signal, approved.signal_sequence)
+    reason = refusal_of(approved, standing, account, everyone=_control_of_everyone(state))
+    if standing is Standing.NEW:
+        account.signals.note(*signal)
     if reason:
         order.state = REJECTED
         account.finished.add(identity, 0)
         box.count(f"approval_rejected_{reason}")
     else:
-        holding = account.holdings.edit_or_add(approved.instrument, Holding)
-        holding.clock_ns = max(holding.clock_ns, approved.request_time_ns)
         account.orders.put(identity, order)
         box.emit(topics.VENUE_ORDER, _venue_order(approved, identity), cause=cause)
         box.count("approval_sent")
     event = _event(order, reason=reason, time_ns=approved.request_time_ns)
     box.emit(topics.ORDER_EVENT, event, cause=cause)
-
-
-def _refusal(approved: OrderApproved, account: AccountOrders, *, new_signal: bool) -> str:
-    """Return why an approval may not be used, or an empty string."""
-    if new_signal and len(account.signals) >= SIGNAL_SOURCES_MAX:
-        return "signal_sources_limit"
-    holding = account.holdings.read(approved.instrument)
-    if holding is not None and holding.clock_ns > approved.expire_time_ns:
-        return "approval_expired"
-    if len(account.orders) >= OPEN_ORDERS_MAX:
-        return "open_orders_limit"
-    return ""
 
 
 def _follow(
@@ -143,18 +138,29 @@ def _follow(
     account = state.edit(report.account)
     receipt = receive(order, report)
     if receipt.refusal:
-        box.bury(1, row, receipt.outcome, f"order {order.client_order_id}: {receipt.refusal}")
+        box.bury(REPORTS, row, receipt.outcome, f"order {order.client_order_id}: {receipt.refusal}")
     else:
         box.count(receipt.outcome)
     for due in receipt.due:
-        if due is not report:
-            box.count("held_absorbed" if order.ended else "held_applied")
-        if not order.ended:
+        if order.ended:
+            _absorb(due, box)
+        else:
+            box.count("held_applied", int(due is not report))
             _apply(due, order, account, box, cause)
     if order.ended:
-        box.count("held_absorbed", len(order.held))
+        for held in order.held.values():
+            _absorb(held, box)
         account.orders.remove(order.client_order_id)
         account.finished.add(order.client_order_id, order.report_sequence)
+
+
+def _absorb(held: VenueReport | None, box: Outbox) -> None:
+    """Count a report that waited while its order ended; None was refused when it came.
+
+    A fill among them changes nothing, but money may have moved at the venue: a person must look.
+    """
+    if held is not None:
+        box.count("held_fill_after_end" if held.kind == FILLED else "held_absorbed")
 
 
 def _report_of_no_open_order(
@@ -163,13 +169,13 @@ def _report_of_no_open_order(
     last = None if account is None else account.finished.read(report.client_order_id)
     if last is None:
         detail = f"no order {report.client_order_id} of account {report.account}"
-        box.bury(1, row, "unknown_order", detail)
+        box.bury(REPORTS, row, "unknown_order", detail)
     elif report.report_sequence <= last:
         box.count("report_duplicate")
     elif report.kind == FILLED:
         # Nothing is changed by it, but money may have moved at the venue: a person must look.
         detail = f"order {report.client_order_id} ended with report {last}: fill after its end"
-        box.bury(1, row, "fill_after_end", detail)
+        box.bury(REPORTS, row, "fill_after_end", detail)
     else:
         box.count("report_after_end")
 
@@ -178,8 +184,7 @@ def _apply(
     report: VenueReport, order: Order, account: AccountOrders, box: Outbox, cause: int
 ) -> None:
     """Move the order by a report and say so; a fill moves the holding too."""
-    holding = account.holdings.edit_or_add(order.instrument, Holding)
-    holding.clock_ns = max(holding.clock_ns, report.venue_time_ns)
+    account.signals.advance(stream_of(order.source, order.instrument), report.venue_time_ns)
     if not advance(order, report):
         box.count("unchanged_by_report")
         return
@@ -188,6 +193,7 @@ def _apply(
         box.emit(topics.ORDER_EVENT, event, cause=cause)
         return
     instrument = instrument_of(order.instrument)
+    holding = account.holdings.edit_or_add(order.instrument, Holding)
     delta = add_fill(holding, instrument, report)
     event = _event(order, reason="", time_ns=report.venue_time_ns, fill=report, cash_delta_e8=delta)
     box.emit(topics.ORDER_EVENT, event, cause=cause)
@@ -200,6 +206,7 @@ def _venue_order(approved: OrderApproved, client_order_id: str) -> VenueOrder:
         approval_id=approved.approval_id,
         account=approved.account,
         instrument=approved.instrument,
+        source=approved.source,
         side=approved.side,
         quantity_lots=approved.quantity_lots,
         limit_price_ticks=approved.limit_price_ticks,
@@ -221,6 +228,7 @@ def _event(
         account=order.account,
         strategy=order.strategy,
         instrument=order.instrument,
+        source=order.source,
         approval_id=order.approval_id,
         request_id=order.request_id,
         signal_sequence=order.signal_sequence,

@@ -9,9 +9,9 @@ from headrace.inference import Model
 from schemas.topics import PREDICTION
 
 FIELDS_KEPT = (
-    *("instrument", "sequence", "receive_time_ns"),
+    *("instrument", "source", "sequence", "receive_time_ns"),
     *("bid_price_ticks", "bid_size_lots", "ask_price_ticks", "ask_size_lots", "quote_time_ns"),
-    "quote_valid",
+    *("quote_valid", "book_valid"),
 )
 PROBABILITIES = ("probability_down", "probability_flat", "probability_up")
 PREDICTION_SCHEMA = pa.schema(
@@ -19,13 +19,14 @@ PREDICTION_SCHEMA = pa.schema(
         pa.field(name, kind, nullable=False)
         for name, kind in {
             "instrument": pa.string(),
+            "source": pa.string(),
             "sequence": pa.int64(),
             "receive_time_ns": pa.int64(),
             "model": pa.string(),
             **dict.fromkeys(PROBABILITIES, pa.float64()),
             "horizon_ns": pa.int64(),
-            **dict.fromkeys(FIELDS_KEPT[3:-1], pa.int64()),
-            "quote_valid": pa.bool_(),
+            **dict.fromkeys(FIELDS_KEPT[4:-2], pa.int64()),
+            **dict.fromkeys(FIELDS_KEPT[-2:], pa.bool_()),
         }.items()
     ]
 )

@@ -16,20 +16,20 @@ from headrace.batch import BoolArray, FloatArray, IntArray
 from headrace.state.tables import RowState
 from schemas import topics
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import streams_of
 
 TABLE = RowTable(
-    "request_orders.signal_by_instrument.v1",
+    "request_orders.signal_by_stream.v1",
     np.dtype([("last_sequence", np.int64), ("last_request_time_ns", np.int64)]),
 )
-"""Of each instrument: the last signal seen, and when an order was last asked for. 16 bytes."""
+"""Of each stream: the last signal seen, and when an order was last asked for. 16 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Signals:
-    """A batch of predictions; `state_rows` says where in the table each one's instrument is."""
+    """A batch of predictions; `state_rows` says where in the table each one's stream is."""
 
     records: pa.RecordBatch
-    instrument: list[str]
     groups: list[IntArray]
     state: RowState
     state_rows: IntArray
@@ -62,22 +62,23 @@ def request_orders(batch: Batch, state: RowState, rule: DecisionRule) -> Output:
     box.count("prediction_below_threshold", int(np.count_nonzero(fresh & legal & (sides == 0))))
     sound = _sound_quotes(signals)
     box.count("prediction_quote_invalid", int(np.count_nonzero(asked & ~sound)))
-    for row in np.flatnonzero(asked & sound).tolist():
+    whole: BoolArray = batch.records.column("book_valid").to_numpy(zero_copy_only=False)
+    box.count("prediction_book_invalid", int(np.count_nonzero(asked & sound & ~whole)))
+    for row in np.flatnonzero(asked & sound & whole).tolist():
         _decide(row, BUY if sides[row] > 0 else SELL, signals, rule, box)
     return box.output()
 
 
 def _read(records: pa.RecordBatch, state: RowState) -> _Signals:
-    column = records.column("instrument")
-    names, groups = rows_by_name(column)
+    names, groups = rows_by_name(streams_of(records))
     state_rows = np.empty(records.num_rows, np.int64)
     for index, rows in zip(state.index_of(names).tolist(), groups, strict=True):
         state_rows[rows] = index
-    return _Signals(records, column.to_pylist(), groups, state, state_rows)
+    return _Signals(records, groups, state, state_rows)
 
 
 def _mark_seen(signals: _Signals) -> BoolArray:
-    """Say which rows are new signals and remember the last of each instrument."""
+    """Say which rows are new signals and remember the last of each stream."""
     sequence = signals.integers("sequence")
     fresh = np.zeros(len(sequence), np.bool_)
     for rows in signals.groups:
@@ -106,7 +107,7 @@ def _sound_quotes(signals: _Signals) -> BoolArray:
 
 def _decide(row: int, side: str, signals: _Signals, rule: DecisionRule, box: Outbox) -> None:
     """Ask for an order unless the instrument is unknown, cooling down or too dear for a lot."""
-    name = signals.instrument[row]
+    name, source = (signals.records.column(each)[row].as_py() for each in ("instrument", "source"))
     try:
         instrument = instrument_of(name)
     except UnknownInstrumentError as error:
@@ -131,10 +132,11 @@ def _decide(row: int, side: str, signals: _Signals, rule: DecisionRule, box: Out
     seen["last_request_time_ns"] = time_ns
     sequence = int(signals.integers("sequence")[row])
     request = OrderRequest(
-        request_id=request_id_of(rule.account, rule.strategy, name, sequence),
+        request_id=request_id_of(rule.account, rule.strategy, name, source, sequence),
         account=rule.account,
         strategy=rule.strategy,
         instrument=name,
+        source=source,
         signal_sequence=sequence,
         side=side,
         quantity_lots=quantity,
@@ -143,6 +145,7 @@ def _decide(row: int, side: str, signals: _Signals, rule: DecisionRule, box: Out
         ask_price_ticks=ask,
         quote_time_ns=int(signals.integers("quote_time_ns")[row]),
         quote_valid=True,
+        book_valid=True,
         request_time_ns=time_ns,
     )
     box.emit(topics.ORDER_REQUEST, request, cause=row)

@@ -8,8 +8,8 @@ from agents.trading.outbox import Outbox
 from agents.trading.pages import SectionCodec
 from agents.trading.paper_venue import (
     WAITING_ORDERS_MAX,
-    InstrumentVenue,
     PaperVenueRules,
+    StreamVenue,
     answer,
     refuse,
     remember,
@@ -21,6 +21,7 @@ from headrace.batch import IntArray
 from headrace.state.tables import ObjectState
 from schemas import topics
 from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.streams import instrument_in, stream_of, streams_of
 
 SLICE_RECORDS = 8_192
 """Records looked at together: quotes first, then orders. Far below the history's length, so that
@@ -36,18 +37,16 @@ QUOTE_COLUMNS = (
 )
 
 
-def venue_table(quotes_max: int = QUOTE_HISTORY_MAX) -> ObjectTable[InstrumentVenue]:
+def venue_table(quotes_max: int = QUOTE_HISTORY_MAX) -> ObjectTable[StreamVenue]:
     """Return the table with a history of `quotes_max` quotes, a multiple of a page."""
-    codec = SectionCodec[InstrumentVenue](lambda _: InstrumentVenue(quotes_max))
-    return ObjectTable("simulate_venue.venue_by_instrument.v1", codec)
+    codec = SectionCodec[StreamVenue](lambda _: StreamVenue(quotes_max))
+    return ObjectTable("simulate_venue.venue_by_stream.v1", codec)
 
 
 TABLE = venue_table()
 
 
-def simulate_venue(
-    batch: Batch, state: ObjectState[InstrumentVenue], venue: PaperVenueRules
-) -> Output:
+def simulate_venue(batch: Batch, state: ObjectState[StreamVenue], venue: PaperVenueRules) -> Output:
     """Return the reports of the orders whose prevailing quote is known.
 
     An order's answer depends on the order of orders and the order of quotes in their topics, not on
@@ -61,7 +60,7 @@ def simulate_venue(
     orders, quotes = batch.parts
     order_rows = read_rows(VenueOrder, orders.records)
     box = Outbox()
-    columns, names = _quote_columns(quotes)
+    columns, streams = _quote_columns(quotes)
     for start in range(0, len(batch), SLICE_RECORDS):
         parts = batch.order_parts[start : start + SLICE_RECORDS]
         rows = batch.order_rows[start : start + SLICE_RECORDS]
@@ -69,34 +68,34 @@ def simulate_venue(
         quote_places = np.flatnonzero(parts == 1)
         if len(quote_places):
             found = rows[quote_places]
-            for name, group in zip(*rows_by_name(names.take(pa.array(found))), strict=True):
-                _append(name, found[group], columns, state, box)
-                causes[name] = start + int(quote_places[group[-1]])
+            for stream, group in zip(*rows_by_name(streams.take(pa.array(found))), strict=True):
+                _append(stream, found[group], columns, state, box)
+                causes[stream] = start + int(quote_places[group[-1]])
         for place in np.flatnonzero(parts == 0).tolist():
             order = order_rows[int(rows[place])]
-            causes[order.instrument] = start + place
+            causes[stream_of(order.source, order.instrument)] = start + place
             _accept(order, state, venue, box, start + place)
-        for name, cause in causes.items():
-            _answer_waiting(name, state, venue, box, cause)
+        for stream, cause in causes.items():
+            _answer_waiting(stream, state, venue, box, cause)
     return box.output()
 
 
 def _quote_columns(part: Part) -> tuple[IntArray, pa.Array]:
     records = part.records
     columns = np.stack([records.column(name).to_numpy() for name in QUOTE_COLUMNS])
-    return columns, records.column("instrument")
+    return columns, streams_of(records)
 
 
 def _append(
-    name: str, rows: IntArray, columns: IntArray, state: ObjectState[InstrumentVenue], box: Outbox
+    stream: str, rows: IntArray, columns: IntArray, state: ObjectState[StreamVenue], box: Outbox
 ) -> None:
-    """Add an instrument's quotes to its history; repeats and times running backwards are not."""
+    """Add a stream's quotes to its history; repeats and times running backwards are not."""
     try:
-        instrument_of(name)
+        instrument_of(instrument_in(stream))
     except UnknownInstrumentError:
         box.count("quote_instrument_unknown", len(rows))
         return
-    history = state.edit(name).quotes
+    history = state.edit(stream).quotes
     found = columns[:, rows]
     fresh = fresh_sequences(found[SEQUENCE], history.last_sequence)
     box.count("quote_duplicate", int(np.count_nonzero(~fresh)))
@@ -104,7 +103,7 @@ def _append(
     highest = np.maximum.accumulate(np.maximum(found[TIME], history.last_time_ns))
     ordered = found[TIME] == highest
     for place in np.flatnonzero(~ordered).tolist():
-        detail = f"{name}: expected {highest[place]} ns or later, found {found[TIME, place]}"
+        detail = f"{stream!r}: expected {highest[place]} ns or later, found {found[TIME, place]}"
         box.bury(1, int(rows[place]), "quote_time_backwards", detail)
     history.append(found if ordered.all() else found[:, ordered])
     box.count("quote_recorded", int(np.count_nonzero(ordered)))
@@ -112,19 +111,19 @@ def _append(
 
 def _accept(
     order: VenueOrder,
-    state: ObjectState[InstrumentVenue],
+    state: ObjectState[StreamVenue],
     venue: PaperVenueRules,
     box: Outbox,
     cause: int,
 ) -> None:
-    """Put an order in its instrument's queue, or refuse it."""
+    """Put an order in its stream's queue, or refuse it."""
     try:
         instrument_of(order.instrument)
     except UnknownInstrumentError:
         _emit(refuse(order, "instrument_unknown", venue), box, cause)
         box.count("order_refused")
         return
-    side = state.edit(order.instrument)
+    side = state.edit(stream_of(order.source, order.instrument))
     waiting = side.desk.read().waiting
     if len(waiting) < WAITING_ORDERS_MAX:
         side.desk.edit().waiting.append(order)
@@ -142,8 +141,8 @@ def _accept(
 
 
 def _answer_waiting(
-    name: str,
-    state: ObjectState[InstrumentVenue],
+    stream: str,
+    state: ObjectState[StreamVenue],
     venue: PaperVenueRules,
     box: Outbox,
     cause: int,
@@ -152,10 +151,10 @@ def _answer_waiting(
 
     So what our earlier orders took of a quote doesn't depend on when the quotes came.
     """
-    side = state.read(name)
+    side = state.read(stream)
     if side is None or not side.desk.read().waiting:
         return
-    instrument = instrument_of(name)
+    instrument = instrument_of(instrument_in(stream))
     answered = 0
     for order in side.desk.read().waiting:
         repeated = order.client_order_id in side.done
@@ -166,7 +165,7 @@ def _answer_waiting(
         _emit(reports, box, cause)
         box.count("answer_repeated" if repeated else f"answer_{reports[-1].reason or 'filled'}")
     if answered:
-        state.edit(name)
+        state.edit(stream)
         del side.desk.edit().waiting[:answered]
 
 

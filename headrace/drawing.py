@@ -11,12 +11,18 @@ ROW_PX = 58
 BOX_PX = (180, 40)
 MARGIN_PX = 24
 
-FILLS = {"feed": "#d8f3dc", "step": "#cfe2ff", "topic": "#ffffff", "sink": "#ffe5d0"}
+FILLS = {
+    "feed": "#d8f3dc",
+    "operator": "#f8d7da",
+    "step": "#cfe2ff",
+    "topic": "#ffffff",
+    "sink": "#ffe5d0",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of the graph: a feed, step, topic or sink; `note` is its schema, key or state."""
+    """A box of the graph; `note` is a topic's schema and key, a step's state, what is said."""
 
     name: str
     kind: str
@@ -37,6 +43,11 @@ def nodes_and_edges(topology: Topology) -> tuple[dict[str, Node], list[tuple[str
         nodes[f"step:{step.name}"] = Node(step.name, "step", note)
         edges += [(f"topic:{topic.name}", f"step:{step.name}") for topic in step.reads]
         edges += [(f"step:{step.name}", f"topic:{topic.name}") for topic in step.writes]
+    if topology.controls:
+        said = ", ".join(control.name for control in topology.controls)
+        nodes["operator"] = Node("operator", "operator", said)
+        heard = {f"topic:{control.topic.name}": None for control in topology.controls}
+        edges += [("operator", topic) for topic in heard]
     for sink in topology.sinks:
         nodes[f"sink:{sink.name}"] = Node(sink.name, "sink", f"{len(sink.reads)} topics")
     return nodes, edges
@@ -62,7 +73,9 @@ def as_mermaid(topology: Topology) -> str:
     """Return the graph as a Mermaid flowchart."""
     nodes, edges = nodes_and_edges(topology)
     numbers = {name: f"n{number}" for number, name in enumerate(nodes)}
-    shapes = {"feed": ("([", "])"), "step": ("[", "]"), "topic": ("[/", "/]"), "sink": ("[(", ")]")}
+    person = ("([", "])")
+    shapes = {"feed": person, "operator": person, "step": ("[", "]"), "topic": ("[/", "/]")}
+    shapes["sink"] = ("[(", ")]")
     lines = ["flowchart LR"]
     for name, node in nodes.items():
         left, right = shapes[node.kind]

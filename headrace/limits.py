@@ -87,3 +87,7 @@ so that latency, and what steps hold while they wait for one another, stay bound
 
 PACE_SLICE_NS = 50_000_000
 """Most market time in one block of a paced feed: what a person sees as continuous."""
+
+CONTROL_TIMEOUT_S = 30.0
+"""How long an operator's word may take to be acknowledged: longer than a broker's restart, and
+short enough that a person who stops a graph is told soon if it failed."""

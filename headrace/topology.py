@@ -77,6 +77,24 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """A word an operator may say to a graph: a record on a topic that steps read.
+
+    `record(options, time_ns)` words it, given the options that were named, out of those that
+    `options` describes, and the operator's clock; it raises UsageError for what cannot be.
+    With the option `address` the record goes where its key belongs; without it to every partition,
+    so that each task of the steps that read the topic hears it.
+    """
+
+    name: str
+    says: str
+    topic: Topic
+    record: Callable[[Mapping[str, str], int], Mapping[str, Any]]
+    address: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where records enter: the topic the feed's frames go to, and how a feed is opened by name.
 
@@ -117,18 +135,27 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order, the source that feeds it, its sinks, panels and proof."""
+    """A graph of steps in flow order, its source, sinks, panels, controls and proof."""
 
     name: str
     source: Source
     steps: tuple[Step, ...]
     sinks: tuple[Sink, ...] = ()
     panels: tuple[Panel, ...] = ()
+    controls: tuple[Control, ...] = ()
     proof: Proof = Proof()
 
     def __post_init__(self) -> None:
         """Refuse a graph that cannot run."""
         _require_unique("step", self.name, [step.name for step in self.steps])
+        _require_unique("control", self.name, [control.name for control in self.controls])
+        heard = {topic.name for step in self.steps for topic in step.reads}
+        for control in self.controls:
+            if control.topic.name not in heard:
+                raise TopologyError(
+                    f"topology {self.name}, control {control.name}: no step reads "
+                    f"{control.topic.name}, so nobody would hear it"
+                )
         for step in self.steps:
             if not step.reads:
                 raise TopologyError(
@@ -149,6 +176,14 @@ class Topology:
         for step in self.steps:
             found |= {topic.name: topic for topic in (*step.reads, *step.writes)}
         return tuple(found.values())
+
+    def control(self, name: str) -> Control:
+        """Return the control of that name."""
+        for control in self.controls:
+            if control.name == name:
+                return control
+        names = ", ".join(control.name for control in self.controls) or "none"
+        raise TopologyError(f"topology {self.name} has no control {name!r}; it has {names}")
 
     def step(self, name: str) -> Step:
         """Return the step of that name."""

@@ -123,4 +123,9 @@ def read_binance(path: Path) -> Recording:
 
 
 def _filled(record: dict[str, Any]) -> dict[str, Any]:
-    return {"source": "test", "source_sequence": 0, "aggressor": "UNKNOWN"} | record
+    return {
+        "source": "test",
+        "source_sequence": 0,
+        "aggressor": "UNKNOWN",
+        "book_valid": True,
+    } | record

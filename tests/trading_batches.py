@@ -26,6 +26,7 @@ from agents.trading.records import (
 from headrace import Batch, Output, Part, Topic
 from schemas import topics
 
+SOURCE = "recording"
 SPOT = "binance-spot:BTCUSDT"
 PERP = "binance-coinm:BTCUSD_PERP"
 START_NS = 1_723_075_200_000_000_000
@@ -46,6 +47,7 @@ KINDS: dict[str, type[Any]] = {
 PREDICTION_SCHEMA = pa.schema(
     [
         ("instrument", pa.string()),
+        ("source", pa.string()),
         ("sequence", pa.int64()),
         ("receive_time_ns", pa.int64()),
         ("model", pa.string()),
@@ -59,12 +61,14 @@ PREDICTION_SCHEMA = pa.schema(
         ("ask_size_lots", pa.int64()),
         ("quote_time_ns", pa.int64()),
         ("quote_valid", pa.bool_()),
+        ("book_valid", pa.bool_()),
     ]
 )
 
 QUOTE_SCHEMA = pa.schema(
     [
         ("instrument", pa.string()),
+        ("source", pa.string()),
         ("sequence", pa.int64()),
         ("bid_price_ticks", pa.int64()),
         ("bid_size_lots", pa.int64()),
@@ -80,6 +84,7 @@ def prediction(sequence: int, **changed: Any) -> dict[str, Any]:
     time_ns = changed.get("receive_time_ns", START_NS + sequence * SECOND_NS)
     row = {
         "instrument": SPOT,
+        "source": SOURCE,
         "sequence": sequence,
         "receive_time_ns": time_ns,
         "model": "test",
@@ -93,6 +98,7 @@ def prediction(sequence: int, **changed: Any) -> dict[str, Any]:
         "ask_size_lots": 10**8,
         "quote_time_ns": time_ns - 1_000_000,
         "quote_valid": True,
+        "book_valid": True,
     }
     return row | changed
 
@@ -101,6 +107,7 @@ def quote(sequence: int, time_ns: int, **changed: Any) -> dict[str, Any]:
     """Return a quote."""
     row = {
         "instrument": SPOT,
+        "source": SOURCE,
         "sequence": sequence,
         "bid_price_ticks": BID_TICKS,
         "bid_size_lots": 10**8,
@@ -118,6 +125,7 @@ def request(sequence: int, **changed: Any) -> OrderRequest:
         "account": "paper",
         "strategy": "direction",
         "instrument": SPOT,
+        "source": SOURCE,
         "signal_sequence": sequence,
         "side": "BUY",
         "quantity_lots": 10**6,
@@ -126,19 +134,21 @@ def request(sequence: int, **changed: Any) -> OrderRequest:
         "ask_price_ticks": ASK_TICKS,
         "quote_time_ns": time_ns - 1_000_000,
         "quote_valid": True,
+        "book_valid": True,
         "request_time_ns": time_ns,
     } | changed
-    identity = (row["account"], row["strategy"], row["instrument"], row["signal_sequence"])
-    return OrderRequest(**({"request_id": request_id_of(*identity)} | row))
+    names = ("account", "strategy", "instrument", "source", "signal_sequence")
+    return OrderRequest(**({"request_id": request_id_of(*(row[name] for name in names))} | row))
 
 
 def venue_order(sequence: int, send_time_ns: int, **changed: Any) -> VenueOrder:
     """Return a purchase of 0.01."""
     row = {
-        "client_order_id": client_order_id_of("paper", "direction", SPOT, sequence),
+        "client_order_id": client_order_id_of("paper", "direction", SPOT, SOURCE, sequence),
         "approval_id": "approval",
         "account": "paper",
         "instrument": SPOT,
+        "source": SOURCE,
         "side": "BUY",
         "quantity_lots": 10**6,
         "limit_price_ticks": ASK_TICKS,
@@ -193,8 +203,8 @@ def rows_of(output: Output, topic: Topic) -> list[Any]:
     return [] if records is None else read_rows(KINDS[topic.name], records)
 
 
-RISK_READS = (topics.ORDER_REQUEST, topics.ORDER_EVENT, topics.ACCOUNT_CONTROL)
-EXECUTE_READS = (topics.ORDER_APPROVED, topics.VENUE_REPORT)
+RISK_READS = (topics.ACCOUNT_CONTROL, topics.ORDER_REQUEST, topics.ORDER_EVENT)
+EXECUTE_READS = (topics.ACCOUNT_CONTROL, topics.ORDER_APPROVED, topics.VENUE_REPORT)
 VENUE_READS = (topics.VENUE_ORDER, topics.QUOTE)
 
 
@@ -223,22 +233,23 @@ class Chain:
         """Take predictions all the way to the venue's door and back as far as quotes allow."""
         batch = Batch.of(part(topics.PREDICTION, rows))
         self._keep(request_orders.request_orders(batch, self.signal_state, self.rule))
-        self._risk([(0, row) for row in self._new.get(topics.ORDER_REQUEST.name, [])])
+        self._risk([(1, row) for row in self._new.get(topics.ORDER_REQUEST.name, [])])
 
     def quote(self, rows: Sequence[dict[str, Any]]) -> None:
         """Show the venue quotes and follow what it answers."""
         self._venue([(1, row) for row in rows])
 
     def control(self, row: AccountControl) -> None:
-        """Give risk an operator's word."""
-        self._risk([(2, row)])
+        """Give risk and execution an operator's word."""
+        self._execute([(0, row)])
+        self._risk([(0, row)])
 
     def _risk(self, arrivals: list[tuple[int, Any]]) -> None:
         batch = merged(RISK_READS, arrivals)
         self._keep(check_risk.check_risk(batch, self.risk_state, self.limits))
         approved = self._new.get(topics.ORDER_APPROVED.name, [])
         if approved:
-            self._execute([(0, row) for row in approved])
+            self._execute([(1, row) for row in approved])
 
     def _execute(self, arrivals: list[tuple[int, Any]]) -> None:
         batch = merged(EXECUTE_READS, arrivals)
@@ -247,14 +258,14 @@ class Chain:
         orders = new.get(topics.VENUE_ORDER.name, [])
         if orders:
             self._venue([(0, row) for row in orders])
-        self._risk([(1, row) for row in new.get(topics.ORDER_EVENT.name, [])])
+        self._risk([(2, row) for row in new.get(topics.ORDER_EVENT.name, [])])
 
     def _venue(self, arrivals: list[tuple[int, Any]]) -> None:
         batch = merged(VENUE_READS, arrivals)
         self._keep(simulate_venue.simulate_venue(batch, self.venue_state, self.venue))
         reports = self._new.get(topics.VENUE_REPORT.name, [])
         if reports:
-            self._execute([(1, row) for row in reports])
+            self._execute([(2, row) for row in reports])
 
     def _keep(self, output: Output) -> None:
         self._new = {

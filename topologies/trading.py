@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from agents.build_features import WINDOWS_BY_INSTRUMENT, build_features
+from agents.build_features import WINDOWS_BY_STREAM, build_features
 from agents.check_risk import TABLE as EXPOSURE_BY_ACCOUNT
 from agents.check_risk import check_risk
 from agents.execute_orders import TABLE as ORDER_BY_ACCOUNT
 from agents.execute_orders import execute_orders
 from agents.ingest_frames import MARKET_BY_SOURCE, ingest_frames
 from agents.predict_direction import predict_direction
-from agents.request_orders import TABLE as SIGNAL_BY_INSTRUMENT
+from agents.request_orders import TABLE as SIGNAL_BY_STREAM
 from agents.request_orders import request_orders
-from agents.simulate_venue import TABLE as VENUE_BY_INSTRUMENT
+from agents.simulate_venue import TABLE as VENUE_BY_STREAM
 from agents.simulate_venue import simulate_venue
 from agents.trading.decision import DecisionRule
 from agents.trading.limits import RiskLimits
@@ -20,6 +20,7 @@ from feeds import open_feed
 from headrace import Panel, Sink, Source, Step, Topology
 from proofs.trading import trading_proof
 from schemas import topics as t
+from topologies.controls import trading_controls
 from topologies.panels import position_row
 
 LIMITS = RiskLimits()
@@ -41,7 +42,7 @@ TOPOLOGY = Topology(
             reads=(t.TRADE, t.QUOTE),
             merge=("source", "instrument"),
             writes=(t.FEATURE,),
-            table=WINDOWS_BY_INSTRUMENT,
+            table=WINDOWS_BY_STREAM,
         ),
         Step(
             "inference",
@@ -55,13 +56,13 @@ TOPOLOGY = Topology(
             request_orders,
             reads=(t.PREDICTION,),
             writes=(t.ORDER_REQUEST,),
-            table=SIGNAL_BY_INSTRUMENT,
+            table=SIGNAL_BY_STREAM,
             parameters={"rule": DecisionRule()},
         ),
         Step(
             "risk",
             check_risk,
-            reads=(t.ORDER_REQUEST, t.ORDER_EVENT, t.ACCOUNT_CONTROL),
+            reads=(t.ACCOUNT_CONTROL, t.ORDER_REQUEST, t.ORDER_EVENT),
             writes=(t.ORDER_APPROVED, t.ORDER_REJECTED),
             table=EXPOSURE_BY_ACCOUNT,
             parameters={"limits": LIMITS},
@@ -69,7 +70,7 @@ TOPOLOGY = Topology(
         Step(
             "execution",
             execute_orders,
-            reads=(t.ORDER_APPROVED, t.VENUE_REPORT),
+            reads=(t.ACCOUNT_CONTROL, t.ORDER_APPROVED, t.VENUE_REPORT),
             writes=(t.VENUE_ORDER, t.ORDER_EVENT, t.POSITION),
             table=ORDER_BY_ACCOUNT,
         ),
@@ -78,7 +79,7 @@ TOPOLOGY = Topology(
             simulate_venue,
             reads=(t.VENUE_ORDER, t.QUOTE),
             writes=(t.VENUE_REPORT,),
-            table=VENUE_BY_INSTRUMENT,
+            table=VENUE_BY_STREAM,
             parameters={"venue": PaperVenueRules()},
         ),
     ),
@@ -87,5 +88,6 @@ TOPOLOGY = Topology(
         Sink("redis", t.OUTPUTS),
     ),
     panels=(Panel("positions and PnL", t.POSITION, position_row),),
+    controls=trading_controls(LIMITS),
     proof=trading_proof(LIMITS),
 )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from agents.market.window_kernels import rebuild_suffixes
 from agents.market.window_layout import (
+    AGGRESSOR,
     FLOW_HEAD,
     FLOW_MARKS,
     FLOW_WINDOWS_NS,
@@ -17,7 +18,6 @@ from agents.market.window_layout import (
     INCREMENT,
     MARKS,
     QUOTES_HELD_MAX,
-    SIGN,
     TRADES_HELD_MAX,
     TRADES_SEEN,
     WINDOW_MARKS,
@@ -50,7 +50,7 @@ class Ring(NamedTuple):
 
 # A ring of n pages touches n + 1 of them when its oldest entry stands inside one; twice as many
 # numbers keep a page's number its own for as long as it lives.
-TRADE_RING = Ring(1, 2 * TRADES_HELD_MAX // PAGE_ENTRIES, SIGN + 2, TRADES_HELD_MAX)
+TRADE_RING = Ring(1, 2 * TRADES_HELD_MAX // PAGE_ENTRIES, AGGRESSOR + 2, TRADES_HELD_MAX)
 QUOTE_RING = Ring(
     1 + TRADE_RING.pages, 2 * QUOTES_HELD_MAX // PAGE_ENTRIES, INCREMENT + 1, QUOTES_HELD_MAX
 )
@@ -161,7 +161,7 @@ def _empty_state(trades: int, quotes: int) -> State:
         windows=np.zeros((len(WINDOWS_NS), WINDOW_MARKS), np.int64),
         flows=np.zeros((len(FLOW_WINDOWS_NS), FLOW_MARKS), np.int64),
         newer=np.zeros(len(WINDOWS_NS)),
-        trades=np.zeros((SIGN + 1, trades), np.int64),
+        trades=np.zeros((AGGRESSOR + 1, trades), np.int64),
         squares=np.zeros(trades),
         suffixes=np.zeros((len(WINDOWS_NS), trades)),
         quotes=np.zeros((INCREMENT + 1, quotes), np.int64),

@@ -13,6 +13,8 @@ import numpy as np
 from numba import njit
 
 from agents.market.window_layout import (
+    AGGRESSOR,
+    AGGRESSOR_SIGN,
     ASK_PRICE,
     ASK_SIZE,
     BID_PRICE,
@@ -55,6 +57,8 @@ from agents.market.window_layout import (
     SIZE_LOW,
     SPREAD_BPS,
     TAKEN,
+    TAKEN_HIGH,
+    TAKEN_LOW,
     TICKS_LIMIT,
     TIME,
     TRADE_PART,
@@ -126,7 +130,7 @@ def _take_trade(state: State, records: Records, row: int) -> tuple[int, int]:
     marks[LAST_PRICE] = price
     sign = _trade_sign(marks, price)
     overflow = _make_room(state, marks[LAST_TIME])
-    _push_trade(state, price, size, sign, square)
+    _push_trade(state, (price, size, sign, records.trade_aggressor[row]), square)
     return TAKEN, overflow
 
 
@@ -178,13 +182,13 @@ def _make_room(state: State, now: int) -> int:
 
 
 @njit(cache=True)
-def _push_trade(state: State, price: int, size: int, sign: int, square: float) -> None:
+def _push_trade(state: State, trade: tuple[int, int, int, int], square: float) -> None:
+    """Put price, size, sign and aggressor of a trade into the ring and every window."""
     seen = state.marks[TRADES_SEEN]
     slot = seen & (state.trades.shape[1] - 1)
     state.trades[TIME, slot] = state.marks[LAST_TIME]
-    state.trades[PRICE, slot] = price
-    state.trades[SIZE, slot] = size
-    state.trades[SIGN, slot] = sign
+    for field in range(len(trade)):
+        state.trades[PRICE + field, slot] = trade[field]
     state.squares[slot] = square
     state.marks[TRADES_SEEN] = seen + 1
     for window in range(len(WINDOWS_NS)):
@@ -217,6 +221,9 @@ def _add_trade(marks: IntArray, trades: IntArray, slot: int, times: int) -> None
     signed = trades[SIGN, slot] * size
     marks[SIGNED_HIGH] += times * (signed >> LOW_BITS)
     marks[SIGNED_LOW] += times * (signed & LOW_MASK)
+    taken = trades[AGGRESSOR, slot] * size
+    marks[TAKEN_HIGH] += times * (taken >> LOW_BITS)
+    marks[TAKEN_LOW] += times * (taken & LOW_MASK)
     marks[SIZE_HIGH] += times * (size >> LOW_BITS)
     marks[SIZE_LOW] += times * (size & LOW_MASK)
     # Schoolbook product in limbs of 31 bits: no step passes 63 bits while both are below 2^62,
@@ -333,6 +340,7 @@ def _write_windows(state: State, columns: Columns, row: int, units: tuple[float,
     mask = state.trades.shape[1] - 1
     seen = state.marks[TRADES_SEEN]
     price = state.marks[LAST_PRICE]
+    columns.floats[AGGRESSOR_SIGN, row] = state.trades[AGGRESSOR, (seen - 1) & mask]
     for window in range(len(WINDOWS_NS)):
         marks = state.windows[window]
         column = BY_WINDOW + FEATURES_BY_WINDOW * window
@@ -349,6 +357,7 @@ def _write_windows(state: State, columns: Columns, row: int, units: tuple[float,
         columns.floats[column + 2, row] = (marks[SIGNED_HIGH] * LOW + marks[SIGNED_LOW]) / size_unit
         columns.floats[column + 3, row] = 1e4 * _log_return(price, first)
         columns.floats[column + 4, row] = math.sqrt(variance)
+        columns.floats[column + 5, row] = (marks[TAKEN_HIGH] * LOW + marks[TAKEN_LOW]) / size
     _expire_flows(state)
     for window in range(len(FLOW_WINDOWS_NS)):
         flow = state.flows[window, FLOW_HIGH] * LOW + state.flows[window, FLOW_LOW]

@@ -37,8 +37,19 @@ TAKEN, WITHOUT_SIZE, OUT_OF_RANGE, UNKNOWN_INSTRUMENT = range(4)
 ) = range(11)
 MARKS = 11
 
-# `State.windows[w]`: the first trade inside, where the stacks meet, and exact sums in limbs.
-HEAD, BOUNDARY, SIGNED_HIGH, SIGNED_LOW, SIZE_HIGH, SIZE_LOW, TURNOVER = range(7)
+# `State.windows[w]`: the first trade inside, where the stacks meet, and exact sums in limbs:
+# volume signed by the side of mid, volume signed by the aggressor, volume, turnover.
+(
+    HEAD,
+    BOUNDARY,
+    SIGNED_HIGH,
+    SIGNED_LOW,
+    TAKEN_HIGH,
+    TAKEN_LOW,
+    SIZE_HIGH,
+    SIZE_LOW,
+    TURNOVER,
+) = range(9)
 TURNOVER_LIMBS = 4
 WINDOW_MARKS = TURNOVER + TURNOVER_LIMBS
 # `State.flows[w]`: the first quote change inside, and the exact sum.
@@ -46,12 +57,12 @@ FLOW_HEAD, FLOW_HIGH, FLOW_LOW = range(3)
 FLOW_MARKS = 3
 
 # Rows of `State.trades` and `State.quotes`.
-TIME, PRICE, SIZE, SIGN = range(4)
+TIME, PRICE, SIZE, SIGN, AGGRESSOR = range(5)
 INCREMENT = 1
 
 # Rows of `Columns.floats`, in the order of feature_vector.v1.
-MID, SPREAD_BPS, QUEUE_IMBALANCE, MICROPRICE, BY_WINDOW = range(5)
-FEATURES_BY_WINDOW = 5
+MID, SPREAD_BPS, QUEUE_IMBALANCE, MICROPRICE, AGGRESSOR_SIGN, BY_WINDOW = range(6)
+FEATURES_BY_WINDOW = 6
 BY_FLOW_WINDOW = BY_WINDOW + FEATURES_BY_WINDOW * len(WINDOWS_NS)
 FLOATS = BY_FLOW_WINDOW + len(FLOW_WINDOWS_NS)
 QUOTE_INTS = 5
@@ -70,7 +81,7 @@ class State(NamedTuple):
     """The arrays of one instrument; rings are indexed by `count & (capacity - 1)`.
 
     Shapes:  marks (MARKS,), windows (3, WINDOW_MARKS), flows (2, FLOW_MARKS) int64;
-             trades (4, capacity) and quotes (2, capacity) int64; squares (capacity,) float64, the
+             trades (5, capacity) and quotes (2, capacity) int64; squares (capacity,) float64, the
              squared log return from the trade before; newer (3,) and suffixes (3, capacity)
              float64, sums of squares. Capacities are powers of two.
     """
@@ -89,11 +100,13 @@ class Records(NamedTuple):
     """The input columns: n trades and m quotes, and the order they are seen in.
 
     `output_rows[i]` is where batch row `i` writes its features, if it is a trade.
+    `trade_aggressor` is 1 where the buyer took liquidity, -1 the seller, 0 not known.
     """
 
     order_parts: npt.NDArray[np.uint8]
     order_rows: IntArray
     output_rows: IntArray
+    trade_aggressor: IntArray
     trade_time: IntArray
     trade_price: IntArray
     trade_size: IntArray

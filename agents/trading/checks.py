@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agents.trading.amounts import divide, notional_e8
-from agents.trading.exposure import AccountRisk, Head, InstrumentRisk, lots_at_most, signal_key
-from agents.trading.limits import SIGNAL_SOURCES_MAX, AccountLimits, InstrumentLimits, RiskLimits
+from agents.trading.controls import HALTED, REDUCING, ControlState, tighter
+from agents.trading.exposure import AccountRisk, Head, InstrumentRisk, lots_at_most
+from agents.trading.limits import AccountLimits, InstrumentLimits, RiskLimits
 from agents.trading.rates import RateWindow, is_provable, orders_around
 from agents.trading.records import BUY, SELL, OrderRequest
+from agents.trading.signals import STRATEGIES_MAX, Standing
 from schemas.instruments import E8, Instrument, UnknownInstrumentError, instrument_of
+from schemas.streams import stream_of
 
 BPS = 10_000
 
@@ -26,7 +29,10 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A request to be judged against an account; nothing in it is changed."""
+    """A request to be judged against an account; nothing in it is changed.
+
+    `control` is the tighter of what operators said of the account and of all accounts.
+    """
 
     request: OrderRequest
     head: Head
@@ -35,6 +41,7 @@ class Case:
     limits: AccountLimits
     instrument_limits: InstrumentLimits
     open_orders: int
+    control: str
 
     @property
     def mark_price_ticks(self) -> int:
@@ -59,11 +66,15 @@ Check: TypeAlias = Callable[[Case], Breach | None]
 
 
 def judge(
-    request: OrderRequest, account: AccountRisk | None, limits: RiskLimits
+    request: OrderRequest,
+    account: AccountRisk | None,
+    limits: RiskLimits,
+    *,
+    everyone: ControlState,
 ) -> tuple[Breach | None, Case | None]:
     """Return the first check that fails, or None; and the case, if the request made one.
 
-    `account` is None if nothing is remembered of it.
+    `account` is None if nothing is remembered of it; `everyone` is the control of all accounts.
     """
     account_limits = limits.of_account(request.account)
     if account_limits is None:
@@ -85,6 +96,7 @@ def judge(
         account_limits,
         account_limits.of_instrument(instrument),
         len(account.reservations),
+        tighter(account.control.read(), everyone),
     )
     for check in CHECKS:
         breach = check(case)
@@ -94,16 +106,22 @@ def judge(
 
 
 def _repeated(request: OrderRequest, account: AccountRisk) -> Breach | None:
-    last = account.signals.read(signal_key(request.strategy, request.instrument))
-    if last is None:
-        count = len(account.signals) + 1
-        if count <= SIGNAL_SOURCES_MAX:
-            return None
-        detail = f"a new pair of strategy and instrument would be number {count}"
-        return Breach("signal_sources", SIGNAL_SOURCES_MAX, count, detail)
-    sequence = request.signal_sequence
-    if sequence > last:
+    stream = stream_of(request.source, request.instrument)
+    sequence, time_ns = request.signal_sequence, request.request_time_ns
+    standing = account.signals.judge(stream, request.strategy, sequence, time_ns)
+    if standing is Standing.NEW:
         return None
+    if standing is Standing.CROWDED:
+        detail = f"{STRATEGIES_MAX} strategies trade {request.instrument} of {request.source}"
+        return Breach("stream_strategies", STRATEGIES_MAX, STRATEGIES_MAX + 1, detail)
+    if standing is Standing.FORGOTTEN:
+        first_ns = account.signals.forgotten_ns + 1
+        detail = (
+            f"signals of {request.instrument} of {request.source} up to {first_ns - 1} ns are no "
+            f"longer known: this one is of {time_ns} ns"
+        )
+        return Breach("stream_forgotten", first_ns, time_ns, detail)
+    last = account.signals.last(stream, request.strategy)
     detail = f"signal {sequence} of {request.instrument} was judged: expected above {last}"
     return Breach("duplicate_request", last + 1, sequence, detail)
 
@@ -121,7 +139,7 @@ def _malformed(request: OrderRequest) -> Breach | None:
 
 def check_halted(case: Case) -> Breach | None:
     """Refuse everything in a HALTED account."""
-    if case.head.state != "HALTED":
+    if case.control != HALTED:
         return None
     return Breach("account_halted", 0, 1, "the account is HALTED: no order is allowed")
 
@@ -145,6 +163,13 @@ def check_quote_valid(case: Case) -> Breach | None:
         f"{request.quote_time_ns} ns, request at {request.request_time_ns} ns"
     )
     return Breach("quote_invalid", ask, bid, detail)
+
+
+def check_book(case: Case) -> Breach | None:
+    """Refuse a decision made while the instrument's book had a gap."""
+    if case.request.book_valid:
+        return None
+    return Breach("book_invalid", 1, 0, f"the book of {case.instrument.name} had a gap")
 
 
 def check_quote_age(case: Case) -> Breach | None:
@@ -211,7 +236,7 @@ def check_reducing(case: Case) -> Breach | None:
 
     Lots: at most the position less the open orders that already close it.
     """
-    if case.head.state != "REDUCING":
+    if case.control != REDUCING:
         return None
     risk, quantity = case.risk, case.request.quantity_lots
     if case.request.side == BUY:
@@ -271,6 +296,7 @@ CHECKS: tuple[Check, ...] = (
     check_halted,
     check_tradable,
     check_quote_valid,
+    check_book,
     check_quote_age,
     check_price_collar,
     check_quantity,
@@ -283,13 +309,14 @@ CHECKS: tuple[Check, ...] = (
     check_position_notional,
     check_gross_notional,
 )
-"""After account_unknown, signal_sources, duplicate_request, request_invalid and instrument_unknown,
-which come before there is a case to look at."""
+"""After account_unknown, stream_strategies, stream_forgotten, duplicate_request, request_invalid
+and instrument_unknown, which come before there is a case to look at."""
 
 
 def _rate_breach(code: str, window: RateWindow, time_ns: int, limit: int) -> Breach | None:
     if not is_provable(window, time_ns):
-        detail = f"the request's second is no longer known (forgotten up to {window.floor_ns} ns)"
+        spans = ", ".join(f"{first} to {last}" for first, last in window.forgotten_ns)
+        detail = f"the request's second is no longer known (forgotten: {spans} ns)"
         return Breach(code, limit, limit + 1, detail)
     actual = orders_around(window, time_ns) + 1
     if actual <= limit:

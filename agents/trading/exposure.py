@@ -3,15 +3,16 @@
 import msgspec
 
 from agents.trading.amounts import notional_e8
+from agents.trading.controls import ControlState
 from agents.trading.pages import Box, PagedMap, Section
 from agents.trading.rates import RateWindow
 from agents.trading.records import BUY, OrderEvent, OrderRequest
+from agents.trading.signals import SignalLog
 from headrace.errors import RecordError
 from schemas.instruments import Instrument
 
 TERMINAL_STATES = frozenset({"FILLED", "CANCELED", "REJECTED"})
 
-SIGNAL_PAGES = 16
 INSTRUMENT_PAGES = 16
 RESERVATION_PAGES = 32
 """Pages the maps spread over: with every limit reached, a page stays below 10 KB."""
@@ -28,8 +29,6 @@ class EventRefusedError(RecordError):
 class Head(msgspec.Struct, array_like=True):
     """An account's own page: below 6 KB."""
 
-    state: str = "ACTIVE"
-    control_time_ns: int = 0
     gross_notional_e8: int = 0
     rate: RateWindow = msgspec.field(default_factory=RateWindow)
 
@@ -59,24 +58,26 @@ class AccountRisk:
     """Everything about one account. Filled + reserved stays within the limit whatever comes."""
 
     def __init__(self) -> None:
+        self.control = Box(ControlState, ControlState())
         self.head = Box(Head, Head())
-        self.signals = PagedMap(int, SIGNAL_PAGES)
+        self.signals = SignalLog()
         self.instruments = PagedMap(InstrumentRisk, INSTRUMENT_PAGES)
         self.reservations = PagedMap(Reservation, RESERVATION_PAGES)
 
     @property
     def sections(self) -> tuple[Section, ...]:
         """Return the sections, in the order of their pages."""
-        return (self.head, self.signals, self.instruments, self.reservations)
+        return (
+            self.control,
+            self.head,
+            *self.signals.sections,
+            self.instruments,
+            self.reservations,
+        )
 
     def edit_instrument(self, name: str) -> InstrumentRisk:
         """Return an instrument's figures for changing them; new ones if there are none."""
         return self.instruments.edit_or_add(name, InstrumentRisk)
-
-
-def signal_key(strategy: str, instrument: str) -> str:
-    """Return the key under which the last signal of a strategy in an instrument is kept."""
-    return f"{instrument}/{strategy}"
 
 
 def lots_at_most(risk: InstrumentRisk, *, buy_lots: int = 0, sell_lots: int = 0) -> int:

@@ -8,7 +8,7 @@ from schemas.instruments import Instrument
 
 
 class Holding(msgspec.Struct, array_like=True):
-    """A position with its cash, and the latest time known of the instrument."""
+    """A position with its cash."""
 
     quantity_lots: int = 0
     cash_e8: int = 0
@@ -16,7 +16,6 @@ class Holding(msgspec.Struct, array_like=True):
     fill_count: int = 0
     mark_price_ticks: int = 0
     event_time_ns: int = 0
-    clock_ns: int = 0
 
 
 def add_fill(holding: Holding, instrument: Instrument, fill: VenueReport) -> int:

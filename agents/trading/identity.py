@@ -8,21 +8,25 @@ DIGEST_BYTES = 16
 """128 bits: two of 10**12 identities collide with a probability below 10**-14."""
 
 
-def request_id_of(account: str, strategy: str, instrument: str, signal_sequence: int) -> str:
+def request_id_of(
+    account: str, strategy: str, instrument: str, source: str, signal_sequence: int
+) -> str:
     """Return the identity of the only request a signal may cause."""
-    return digest("request", account, strategy, instrument, signal_sequence)
+    return digest("request", account, strategy, instrument, source, signal_sequence)
 
 
-def client_order_id_of(account: str, strategy: str, instrument: str, signal_sequence: int) -> str:
+def client_order_id_of(
+    account: str, strategy: str, instrument: str, source: str, signal_sequence: int
+) -> str:
     """Return the identity of the only order a signal may cause."""
-    return digest("order", account, strategy, instrument, signal_sequence)
+    return digest("order", account, strategy, instrument, source, signal_sequence)
 
 
 def approval_id_of(content: OrderRequest | OrderApproved, *, expire_time_ns: int) -> str:
     """Return the identity that binds an approval to the whole request and to its expiry.
 
     The same function reads both: the executor recomputes from the approval what risk computed from
-    the request. `quote_valid` is not in it, as no request without a valid quote is approved.
+    the request. `quote_valid` and `book_valid` are not in it: no request without them is approved.
     """
     return digest(
         "approval",
@@ -30,6 +34,7 @@ def approval_id_of(content: OrderRequest | OrderApproved, *, expire_time_ns: int
         content.account,
         content.strategy,
         content.instrument,
+        content.source,
         content.signal_sequence,
         content.side,
         content.quantity_lots,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
+from agents.trading.controls import EVERY_ACCOUNT
 from schemas.instruments import E8, Instrument
 
 UNIT_LOTS = 10**8
@@ -13,10 +14,7 @@ RATE_HISTORY_ACCOUNT_MAX = 512
 instruments may lag behind another in a replay before the account's rate can't be proven."""
 
 RATE_HISTORY_INSTRUMENT_MAX = 128
-"""Approval times an instrument keeps; its records come in order of time: one second is enough."""
-
-SIGNAL_SOURCES_MAX = 512
-"""Pairs of strategy and instrument an account may trade: about 30 KB of state over 16 pages."""
+"""Approval times an instrument keeps: at 3 orders a second 42 s of them."""
 
 OPEN_ORDERS_MAX = 1_024
 """Open orders no account may exceed whatever its limits say: about 150 KB over 32 pages."""
@@ -121,6 +119,17 @@ class RiskLimits:
     accounts: Mapping[str, AccountLimits] = field(
         default_factory=lambda: {"paper": AccountLimits()}
     )
+
+    def __post_init__(self) -> None:
+        """Refuse an account whose name stands for all of them.
+
+        Raises:  ValueError naming it.
+        """
+        if EVERY_ACCOUNT in self.accounts:
+            raise ValueError(
+                f"RiskLimits.accounts: {EVERY_ACCOUNT!r} stands for every account in controls; "
+                "name the account otherwise"
+            )
 
     def of_account(self, account: str) -> AccountLimits | None:
         """Return the limits of an account, or None if it may do nothing."""

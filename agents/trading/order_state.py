@@ -33,6 +33,7 @@ class Order(msgspec.Struct, array_like=True):
     account: str
     strategy: str
     instrument: str
+    source: str
     signal_sequence: int
     side: str
     quantity_lots: int
@@ -69,6 +70,7 @@ def order_of(approved: OrderApproved, client_order_id: str) -> Order:
         account=approved.account,
         strategy=approved.strategy,
         instrument=approved.instrument,
+        source=approved.source,
         signal_sequence=approved.signal_sequence,
         side=approved.side,
         quantity_lots=approved.quantity_lots,

@@ -81,6 +81,11 @@ class Box(Generic[V]):
         self._changed = True
         return self._value
 
+    def put(self, value: V) -> None:
+        """Set the value."""
+        self._value = value
+        self._changed = True
+
     def dump(self) -> dict[int, bytes | None]:
         """Return the page if the value changed."""
         if not self._changed:

@@ -83,8 +83,8 @@ class Desk(msgspec.Struct, array_like=True):
     forgotten_time_ns: int = 0
 
 
-class InstrumentVenue:
-    """The paper venue's side of one instrument."""
+class StreamVenue:
+    """The paper venue's side of one stream: an instrument as one source tells of it."""
 
     def __init__(self, quotes_max: int = QUOTE_HISTORY_MAX) -> None:
         self.desk = Box(Desk, Desk())
@@ -98,7 +98,7 @@ class InstrumentVenue:
 
 
 def answer(
-    order: VenueOrder, venue: InstrumentVenue, instrument: Instrument, rules: PaperVenueRules
+    order: VenueOrder, venue: StreamVenue, instrument: Instrument, rules: PaperVenueRules
 ) -> tuple[VenueReport, ...] | None:
     """Return the reports of an order, the same ones if it was answered before.
 
@@ -118,7 +118,7 @@ def answer(
     return reports
 
 
-def remember(order: VenueOrder, reports: tuple[VenueReport, ...], venue: InstrumentVenue) -> None:
+def remember(order: VenueOrder, reports: tuple[VenueReport, ...], venue: StreamVenue) -> None:
     """Keep an answer; the oldest is forgotten, and with it every order sent no later."""
     forgotten = venue.done.add(order.client_order_id, Done(order.send_time_ns, reports))
     if forgotten is not None and forgotten.send_time_ns > venue.desk.read().forgotten_time_ns:

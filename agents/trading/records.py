@@ -20,6 +20,7 @@ class OrderRequest(msgspec.Struct, frozen=True, array_like=True):
     account: str
     strategy: str
     instrument: str
+    source: str
     signal_sequence: int
     side: str
     quantity_lots: int
@@ -28,6 +29,7 @@ class OrderRequest(msgspec.Struct, frozen=True, array_like=True):
     ask_price_ticks: int
     quote_time_ns: int
     quote_valid: bool
+    book_valid: bool
     request_time_ns: int
 
 
@@ -39,6 +41,7 @@ class OrderApproved(msgspec.Struct, frozen=True, array_like=True):
     account: str
     strategy: str
     instrument: str
+    source: str
     signal_sequence: int
     side: str
     quantity_lots: int
@@ -60,6 +63,7 @@ class OrderRejected(msgspec.Struct, frozen=True, array_like=True):
     account: str
     strategy: str
     instrument: str
+    source: str
     signal_sequence: int
     side: str
     quantity_lots: int
@@ -88,6 +92,7 @@ class OrderEvent(msgspec.Struct, frozen=True, array_like=True):
     account: str
     strategy: str
     instrument: str
+    source: str
     approval_id: str
     request_id: str
     signal_sequence: int
@@ -110,6 +115,7 @@ class VenueOrder(msgspec.Struct, frozen=True, array_like=True):
     approval_id: str
     account: str
     instrument: str
+    source: str
     side: str
     quantity_lots: int
     limit_price_ticks: int

@@ -105,6 +105,7 @@ def _trade_columns(trades: Columns, names: _Names) -> dict[str, pa.Array]:
         "size_lots": pa.array(trades["size_lots"]),
         "aggressor": _named(AGGRESSORS, trades["aggressor"]),
         **_times(trades),
+        "book_valid": pa.array(trades["book_valid"].astype(np.bool_)),
     }
 
 

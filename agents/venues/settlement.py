@@ -38,7 +38,9 @@ def settle(reading: Reading, frames: Frames, ledger: Ledger) -> SourceRows:
     state = reading.state
     trades = _trade_columns(reading.trades, state, ledger)
     quotes = _quote_columns(reading.quotes, state, ledger)
-    books, derived, tops = _Books(reading, ledger).settle()
+    taken = _Books(reading, ledger)
+    books, derived, tops = taken.settle()
+    trades["book_valid"] = taken.valid_at(trades["slot"], trades["position"])
     if len(derived["position"]):
         quotes = {name: np.concatenate([quotes[name], derived[name]]) for name in quotes}
         order = np.argsort(quotes["position"], kind="stable")
@@ -138,6 +140,9 @@ class _Books:
         self._quote_rows: list[int] = []
         self._quote_ids: list[int] = []
         self._quotes: list[tuple[int, int, int, int]] = []
+        self._valid_before = {slot: not book.has_gap for slot, book in reading.state.books.items()}
+        self._turns: dict[int, list[int]] = {}
+        """By book, the positions from which on it has a gap, or none again, in turn."""
 
     def settle(self) -> tuple[Columns, Columns, IntArray]:
         """Return the columns of books, of quotes that stand at their tops, and the tops."""
@@ -147,10 +152,11 @@ class _Books:
         for row, depth in enumerate(self._depths):
             bounds = ends[2 * row], ends[2 * row + 1], ends[2 * row + 2]
             if depth.slot == EVERY_BOOK and depth.snapshot:
-                for book in self._state.books.values():
+                for slot, book in self._state.books.items():
                     book.begin_pass()
+                    self._note_turn(slot, book, depth.position)
             elif depth.rule is None or not self._ledger.alive[depth.position]:
-                self._lose(depth.slot)
+                self._lose(depth.slot, depth.position)
             elif self._take(row, depth, bounds):
                 taken.add(depth.position)
             else:
@@ -165,6 +171,15 @@ class _Books:
         names = ("bid_price_ticks", "bid_size_lots", "ask_price_ticks", "ask_size_lots")
         quotes |= {name: values[:, index] for index, name in enumerate(names)}
         return books, quotes, self._tops[self._rows]
+
+    def valid_at(self, slots: IntArray, positions: IntArray) -> IntArray:
+        """Say of each trade whether its instrument's book had no gap: 1 or 0."""
+        valid = np.ones(len(slots), np.int64)
+        for slot in {*self._turns, *(s for s, good in self._valid_before.items() if not good)}:
+            rows = np.flatnonzero(slots == slot)
+            turns = np.searchsorted(self._turns.get(slot, []), positions[rows], side="right")
+            valid[rows] = (turns + self._valid_before.get(slot, True)) % 2
+        return valid
 
     def _read_levels(self, reading: Reading) -> Levels:
         slots = np.array([depth.slot for depth in reading.depths], np.int64).repeat(2)
@@ -189,6 +204,7 @@ class _Books:
         instrument = self._state.instruments[slot]
         if not book.take(depth, instrument, self._levels.updates, bounds, self._tops, row):
             return False
+        self._note_turn(slot, book, depth.position)
         integrity = book.integrity
         valid = integrity is Integrity.VALID
         self._rows.append(row)
@@ -216,10 +232,18 @@ class _Books:
             self._quote_ids.append(book.last_id)
             self._quotes.append(best)
 
-    def _lose(self, slot: int) -> None:
+    def _lose(self, slot: int, position: int) -> None:
         books = self._state.books
-        lost = list(books.values()) if slot == EVERY_BOOK else [self._state.book(slot)]
-        self._ledger.counts[outcome.BOOKS_GAPPED] += sum(book.lose() for book in lost)
+        lost = books if slot == EVERY_BOOK else {slot: self._state.book(slot)}
+        for one, book in lost.items():
+            self._ledger.counts[outcome.BOOKS_GAPPED] += book.lose()
+            self._note_turn(one, book, position)
+
+    def _note_turn(self, slot: int, book: TrackedBook, position: int) -> None:
+        turns = self._turns.get(slot, ())
+        was_valid = self._valid_before.get(slot, True) != (len(turns) % 2 == 1)
+        if book.has_gap == was_valid:
+            self._turns.setdefault(slot, []).append(position)
 
     def _of_rows(self, rows: list[int], ids: list[int]) -> Columns:
         depths = [self._depths[row] for row in rows]

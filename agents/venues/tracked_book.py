@@ -94,6 +94,12 @@ class TrackedBook:
         self._written: dict[int, bytes] = {}
         self._dirty = True
 
+    @property
+    def has_gap(self) -> bool:
+        """Say whether something of the book was lost; one still without a snapshot lost nothing."""
+        integrity = self.integrity
+        return integrity is not Integrity.VALID and integrity is not Integrity.AWAITING_SNAPSHOT
+
     def lose(self) -> bool:
         """Trust the book no longer until its next snapshot; return whether it was trusted."""
         self._dirty = True
@@ -253,6 +259,9 @@ class TrackedBook:
             if page is not None:
                 self._held.extend(msgspec.msgpack.decode(page, type=list[_Held]))
         self._held_levels = sum(len(held.levels) // (8 * ROWS) for held in self._held)
+        # So that the next dump deletes what is forgotten until then, and writes what changed.
+        self._written = dict(pages)
+        self._dirty = False
 
     def _held_chunks(self) -> dict[int, list[_Held]]:
         chunks: dict[int, list[_Held]] = {}

@@ -14,6 +14,7 @@ import typer
 from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
 from headrace.cli.connect import connected
+from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, ProjectFolder
 from headrace.errors import UsageError
 from headrace.kafka.consumer import read_all
@@ -32,6 +33,7 @@ def export(
     project: ProjectFolder = HERE,
 ) -> None:
     """Write all records of a topic, with partition and offset, to a file."""
+    log_to_stderr()
     kind = to.suffix.lstrip(".")
     if kind not in WRITERS:
         raise UsageError(f"--to {to}: expected a file ending in .parquet, .csv or .jsonl")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.connect import connected
+from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, AsJson, ProjectFolder, TopologyName
 from headrace.project import Project
 from headrace.settings import Settings
@@ -24,6 +25,7 @@ def state(
     project: ProjectFolder = HERE,
 ) -> None:
     """Show size, lag and owner of each chain's state, by partition."""
+    log_to_stderr()
     found = Project(Path(project)).topology(topology)
     settings = Settings.load()
     with connected(settings, only=frozenset({"kafka"})) as endpoints:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.connect import connected
+from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, AsJson, ProjectFolder, TopologyName
 from headrace.kafka.admin import Admin
 from headrace.project import Project
@@ -25,6 +26,7 @@ def topics(
     project: ProjectFolder = HERE,
 ) -> None:
     """List a topology's topics: schema, key, partitions, records, and dead letters."""
+    log_to_stderr()
     chosen = Project(Path(project)).topology(topology)
     with connected(Settings.load(), only=frozenset({"kafka"})) as endpoints:
         created = ensure_topics(chosen, endpoints.kafka) if create else []

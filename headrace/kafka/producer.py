@@ -44,12 +44,28 @@ class Producer:
             places = partitions if partitions is not None else [partition] * len(values)
             self._send_singly(topic, values, keys, places, headers)
             return
+        if partitions is None:
+            self._send_together(topic, values, keys, partition)
+            return
+        rows_by_partition: dict[int, list[int]] = {}
+        for row, chosen in enumerate(partitions):
+            rows_by_partition.setdefault(chosen, []).append(row)
+        # The batch call takes one partition for all its records.
+        for chosen, rows in rows_by_partition.items():
+            self._send_together(
+                topic, [values[row] for row in rows], [keys[row] for row in rows], chosen
+            )
+
+    def _send_together(
+        self,
+        topic: str,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None],
+        partition: int | None,
+    ) -> None:
         messages: list[dict[str, object]] = [
             {"value": value, "key": key} for value, key in zip(values, keys, strict=True)
         ]
-        if partitions is not None:
-            for message, chosen in zip(messages, partitions, strict=True):
-                message["partition"] = chosen
         options = {} if partition is None else {"partition": partition}
         queued = self._client.produce_batch(
             topic, messages, on_delivery=self._on_delivery, **options

@@ -168,10 +168,16 @@ class Lane:
     def _adopt(
         self, unit: Unit, restored: Any, claims: Mapping[Place, int], group: GroupMetadata
     ) -> Offsets | None:
-        starts = self.processor.adopt(unit, restored, group)
-        if starts is not None:
-            self._units.add(unit)
-            self._claims.update(claims)
+        if self._has_failed:
+            return None
+        try:
+            starts = self.processor.adopt(unit, restored, group)
+        except AbortedError as error:
+            log.warning("claim_refused", lane=self.name, unit=unit, error=str(error))
+            self._take_back(self.processor.rollback())
+            return None
+        self._units.add(unit)
+        self._claims.update(claims)
         return starts
 
     def _release(

@@ -73,20 +73,22 @@ class ChainProcessor:
         """Take in what other workers have written of it."""
         self._restorer.follow(timeout_s)
 
-    def adopt(self, partition: int, restored: Task, group: GroupMetadata) -> Offsets | None:
-        """Begin to work on a restored task; return from where to read, None if it is lost again.
+    def adopt(self, partition: int, restored: Task, group: GroupMetadata) -> Offsets:
+        """Begin to work on a restored task; return from where to read.
 
         The claim is on record before anything is written: should this worker die, the next owner
-        knows whom to fence.
+        knows whom to fence. The others are part of it: what they have sent is in the same
+        transaction.
+        Raises:  AbortedError if the task is lost again; the others are to be rolled back then.
         """
+        moved = self._moved()
         self._tasks[partition] = restored
         self._stats.set_counts(self._counts_owner(partition), restored.chain.counts)
         try:
-            self._commit({partition: restored}, group)
-        except AbortedError as error:
-            log.warning("claim_refused", partition=partition, error=str(error))
+            self._commit({partition: restored} | moved, group)
+        except AbortedError:
             self._close([partition])
-            return None
+            raise
         return places_of(partition, restored.checkpoint.offsets)
 
     def release(self, partitions: Collection[int], group: GroupMetadata) -> Offsets | None:

@@ -57,8 +57,11 @@ class Processor(Protocol):
 
     # The processing thread's.
 
-    def adopt(self, unit: Unit, restored: Any, group: GroupMetadata) -> Offsets | None:
-        """Begin to work on a unit; return from where to read it, None if it is lost again."""
+    def adopt(self, unit: Unit, restored: Any, group: GroupMetadata) -> Offsets:
+        """Begin to work on a unit; return from where to read it.
+
+        Raises:  AbortedError if it is lost again, and with it what was not committed of others.
+        """
 
     def release(self, units: Collection[Unit], group: GroupMetadata) -> Offsets | None:
         """Commit and let go of these units.

@@ -21,21 +21,25 @@ CREATE TABLE feature_vector_v1 (
     spread_bps double precision NOT NULL,
     queue_imbalance double precision NOT NULL,
     microprice double precision NOT NULL,
+    aggressor_sign double precision NOT NULL,
     vwap_1s double precision NOT NULL,
     trade_count_1s double precision NOT NULL,
     signed_volume_1s double precision NOT NULL,
     return_bps_1s double precision NOT NULL,
     realized_vol_1s double precision NOT NULL,
+    trade_imbalance_1s double precision NOT NULL,
     vwap_10s double precision NOT NULL,
     trade_count_10s double precision NOT NULL,
     signed_volume_10s double precision NOT NULL,
     return_bps_10s double precision NOT NULL,
     realized_vol_10s double precision NOT NULL,
+    trade_imbalance_10s double precision NOT NULL,
     vwap_60s double precision NOT NULL,
     trade_count_60s double precision NOT NULL,
     signed_volume_60s double precision NOT NULL,
     return_bps_60s double precision NOT NULL,
     realized_vol_60s double precision NOT NULL,
+    trade_imbalance_60s double precision NOT NULL,
     ofi_1s double precision NOT NULL,
     ofi_10s double precision NOT NULL
 );
@@ -58,21 +62,25 @@ COMMENT ON COLUMN feature_vector_v1.mid IS '(bid + ask) / 2, in price units';
 COMMENT ON COLUMN feature_vector_v1.spread_bps IS '1e4 (ask - bid) / mid';
 COMMENT ON COLUMN feature_vector_v1.queue_imbalance IS '(bid_size - ask_size) / (bid_size + ask_size)';
 COMMENT ON COLUMN feature_vector_v1.microprice IS '(bid ask_size + ask bid_size) / (bid_size + ask_size), in price units';
+COMMENT ON COLUMN feature_vector_v1.aggressor_sign IS '1 if the buyer took liquidity, -1 if the seller did, 0 if the venue does not say';
 COMMENT ON COLUMN feature_vector_v1.vwap_1s IS 'Volume-weighted price of the last 1 s';
 COMMENT ON COLUMN feature_vector_v1.trade_count_1s IS 'Trades in the last 1 s, this one included';
 COMMENT ON COLUMN feature_vector_v1.signed_volume_1s IS 'Sum of sign times size over the last 1 s, in size units';
 COMMENT ON COLUMN feature_vector_v1.return_bps_1s IS '1e4 ln(price / first price within the last 1 s)';
 COMMENT ON COLUMN feature_vector_v1.realized_vol_1s IS 'Root of the summed squared log returns within the last 1 s';
+COMMENT ON COLUMN feature_vector_v1.trade_imbalance_1s IS 'Sum of aggressor sign times size over sum of size, of the last 1 s';
 COMMENT ON COLUMN feature_vector_v1.vwap_10s IS 'Volume-weighted price of the last 10 s';
 COMMENT ON COLUMN feature_vector_v1.trade_count_10s IS 'Trades in the last 10 s, this one included';
 COMMENT ON COLUMN feature_vector_v1.signed_volume_10s IS 'Sum of sign times size over the last 10 s, in size units';
 COMMENT ON COLUMN feature_vector_v1.return_bps_10s IS '1e4 ln(price / first price within the last 10 s)';
 COMMENT ON COLUMN feature_vector_v1.realized_vol_10s IS 'Root of the summed squared log returns within the last 10 s';
+COMMENT ON COLUMN feature_vector_v1.trade_imbalance_10s IS 'Sum of aggressor sign times size over sum of size, of the last 10 s';
 COMMENT ON COLUMN feature_vector_v1.vwap_60s IS 'Volume-weighted price of the last 60 s';
 COMMENT ON COLUMN feature_vector_v1.trade_count_60s IS 'Trades in the last 60 s, this one included';
 COMMENT ON COLUMN feature_vector_v1.signed_volume_60s IS 'Sum of sign times size over the last 60 s, in size units';
 COMMENT ON COLUMN feature_vector_v1.return_bps_60s IS '1e4 ln(price / first price within the last 60 s)';
 COMMENT ON COLUMN feature_vector_v1.realized_vol_60s IS 'Root of the summed squared log returns within the last 60 s';
+COMMENT ON COLUMN feature_vector_v1.trade_imbalance_60s IS 'Sum of aggressor sign times size over sum of size, of the last 60 s';
 COMMENT ON COLUMN feature_vector_v1.ofi_1s IS 'Order flow imbalance over the last 1 s (Cont, Kukanov, Stoikov), in size units';
 COMMENT ON COLUMN feature_vector_v1.ofi_10s IS 'Order flow imbalance over the last 10 s, in size units';
 CREATE INDEX ON feature_vector_v1 (instrument, time DESC);

@@ -26,14 +26,14 @@ from models.direction.examples import (
     labelled,
 )
 from models.direction.graph import (
-    DERIVED,
     DIRECTION,
     INPUT,
+    INPUTS,
     MOVEMENT,
     OUTPUT,
     RAW,
     SIGNS,
-    derived_inputs,
+    fed_inputs,
     full_graph,
 )
 from models.direction.trees import trees_of
@@ -68,7 +68,7 @@ DIRECTION_SETTINGS = {
     "min_data_in_leaf": 200 * len(NEARBY_NS),
     "feature_fraction": 0.8,
     "extra_trees": True,
-    "monotone_constraints": [DERIVED[place].monotone for place in DIRECTION],
+    "monotone_constraints": [INPUTS[place].monotone for place in DIRECTION],
 }
 DIRECTION_ROUNDS = 150
 MOVEMENT_SETTINGS = {
@@ -86,7 +86,7 @@ STEPS_MAX = 50
 class Matrix:
     """Examples as the trees are fed them.
 
-    Shapes:  fed (n, len(DERIVED)), labels and weights (n,), nearby (n, len(NEARBY_NS)).
+    Shapes:  fed (n, len(INPUTS)), labels and weights (n,), nearby (n, len(NEARBY_NS)).
     """
 
     fed: FloatArray
@@ -104,7 +104,10 @@ class Boosters:
 
     def log_odds(self, fed: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the log odds of up given a move, and of a move."""
-        up, down = (self.direction.predict(side, raw_score=True) for side in (fed, fed * SIGNS))
+        up, down = (
+            self.direction.predict(side[:, DIRECTION], raw_score=True)
+            for side in (fed, fed * SIGNS)
+        )
         return (up - down) / 2, self.movement.predict(_unsigned(fed), raw_score=True)
 
 
@@ -150,10 +153,10 @@ def _matrix(recordings: Sequence[Examples]) -> Matrix:
     for examples in recordings:
         raw = np.column_stack([column(examples.features, field.name) for field in RAW])
         usable = np.isfinite(raw).all(axis=1)
-        # Trades of one burst share their future: each counts the less the more there are.
-        alone = 1.0 / np.sqrt(column(examples.features, "trade_count_1s")[usable])
+        # Trades of one burst share their future: a second counts once, however many it holds.
+        alone = 1.0 / column(examples.features, "trade_count_1s")[usable]
         share = min(1.0, EXAMPLES_WEIGHED_MAX / max(len(alone), 1))
-        fed.append(derived_inputs(raw[usable]).astype(np.float64))
+        fed.append(fed_inputs(raw[usable]))
         labels.append(examples.labels[usable])
         nearby.append(examples.nearby[usable])
         weights.append(share * alone / alone.mean())
@@ -168,7 +171,7 @@ def _boost_all(matrix: Matrix) -> Boosters:
         moved = (labels == UP) | (labels == DOWN)
         up = (labels[moved] == UP).astype(np.float64)
         # Each example and its mirror image: nothing is learnt from where the day happened to go.
-        fed += [matrix.fed[moved], matrix.fed[moved] * SIGNS]
+        fed += [side[:, DIRECTION] for side in (matrix.fed[moved], matrix.fed[moved] * SIGNS)]
         truth += [up, 1.0 - up]
         weights += [matrix.weights[moved] / len(NEARBY_NS)] * 2
     fed_all, truth_all, weights_all = (np.concatenate(parts) for parts in (fed, truth, weights))

@@ -1,6 +1,7 @@
 """The main job on a whole recorded file: frames in, orders out, every one traceable."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,7 +121,8 @@ def test_the_tick_behind_every_order_is_the_frame_it_names(done: Done) -> None:
     trades = query(
         done.servers.endpoints.postgres,
         """SELECT DISTINCT t.source, t.source_sequence, t.trade_id FROM order_event_v1 e
-           JOIN market_trade_v1 t ON t.instrument = e.instrument AND t.sequence = e.signal_sequence
+           JOIN market_trade_v1 t ON t.instrument = e.instrument AND t.source = e.source
+           AND t.sequence = e.signal_sequence
         """,
     )
 
@@ -151,3 +153,23 @@ def test_redis_keeps_the_latest_record_of_each_key(done: Done) -> None:
     assert {key.decode(): json.loads(value)["sequence"] for key, value in kept.items()} == {
         key: record["sequence"] for key, record in latest.items()
     }
+
+
+def test_a_second_recording_of_the_instrument_trades_beside_the_first(
+    done: Done, shared_data: Path
+) -> None:
+    """The day after, under another name: its sequences begin again, and none is a repeat."""
+    recording = done.folder / "second_ethusdt_20240809.gz"
+    shutil.copy(shared_data / "binance" / "spot_ethusdt_20240809.gz", recording)
+    report = done.folder / "second.json"
+    run = start_run(done.folder, report, f"capture:{recording}", **where(done.servers))
+
+    second = finish_run(run, report)
+
+    orders = query(
+        done.servers.endpoints.postgres,
+        "SELECT source, count(DISTINCT client_order_id) FROM order_event_v1 GROUP BY 1",
+    )
+    assert second["frames"]["adds_up"]
+    assert set(dict(orders)) == {"spot_ethusdt", "second_ethusdt"}
+    assert_sound(done.servers.endpoints.postgres)

@@ -5,7 +5,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agents.build_features import WINDOWS_BY_INSTRUMENT, build_features
+from agents.build_features import WINDOWS_BY_STREAM, build_features
 from agents.market.rolling_windows import InstrumentWindows
 from headrace import Batch
 from headrace.state.tables import ObjectState, PageKey
@@ -32,7 +32,11 @@ def recordings(draw: st.DrawFn) -> Recording:
             "receive_time_ns": now,
         }
         if generator.random() < 0.5:
-            record |= {"price_ticks": price, "size_lots": int(generator.integers(0, 10**10))}
+            record |= {
+                "price_ticks": price,
+                "size_lots": int(generator.integers(0, 10**10)),
+                "aggressor": str(generator.choice(["BUY", "SELL", "UNKNOWN"])),
+            }
         else:
             record |= {
                 "bid_price_ticks": price,
@@ -61,7 +65,7 @@ def test_outputs_do_not_depend_on_the_cuts_nor_on_restarts(
 
 def outputs(batches: list[Batch], restart_after: set[int]) -> tuple[bytes, dict[str, int]]:
     """Return all output bytes and counts; the state is committed after each batch."""
-    state: ObjectState[InstrumentWindows] = WINDOWS_BY_INSTRUMENT.open()
+    state: ObjectState[InstrumentWindows] = WINDOWS_BY_STREAM.open()
     store: dict[PageKey, bytes] = {}
     vectors: list[pa.RecordBatch] = []
     counts = {"dead": 0}
@@ -77,7 +81,7 @@ def outputs(batches: list[Batch], restart_after: set[int]) -> tuple[bytes, dict[
             else:
                 store[key] = value
         if index in restart_after:
-            state = WINDOWS_BY_INSTRUMENT.open()
+            state = WINDOWS_BY_STREAM.open()
             state.restore(store)
     if not vectors:
         return b"", counts

@@ -12,7 +12,7 @@ from agents.trading.records import VenueReport
 from headrace import Output, Topic
 from schemas import topics
 from tests.trading_batches import ASK_TICKS, EXECUTE_READS, merged, rows_of
-from tests.unit.test_execute_orders import LOTS, approval, report
+from tests.unit.test_execute_orders import LOTS, PARTS, approval, report
 
 SENT = [approval(1), approval(2, side="SELL", limit_price_ticks=1_000)]
 
@@ -36,7 +36,7 @@ def feed(arrivals: list[Any], cuts: list[int]) -> list[Output]:
     state, pages, outputs = TABLE.open(), {}, []
     edges = [0, *sorted(cuts), len(arrivals)]
     for start, end in itertools.pairwise(edges):
-        rows = [(int(isinstance(row, VenueReport)), row) for row in arrivals[start:end]]
+        rows = [(PARTS[type(row)], row) for row in arrivals[start:end]]
         outputs.append(execute_orders(merged(EXECUTE_READS, rows), state))
         pages |= state.changes()
         state = TABLE.open()

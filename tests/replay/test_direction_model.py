@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 AUC_FLOORS = {
     "binance-coinm:BTCUSD_PERP": 0.79,
     "binance-spot:BTCUSDT": 0.83,
-    "binance-spot:ETHUSDT": 0.745,  # short of the 0.79 aimed at; the card says why
+    "binance-spot:ETHUSDT": 0.763,  # short of the 0.79 aimed at; the card says why
 }
 
 
@@ -23,6 +23,7 @@ def test_the_bundle_scores_as_its_card_says(shared_data: Path) -> None:
     found = {score.instrument: score.auc for score in report.scores}
     assert set(found) == set(AUC_FLOORS)
     assert all(found[name] >= floor for name, floor in AUC_FLOORS.items()), found
+    assert all(score.auc > score.auc_imbalance for score in report.scores), report.scores
     assert all(score.log_loss < score.log_loss_base for score in report.scores)
     assert sum(bin_.examples for bin_ in report.calibration) == sum(
         score.examples for score in report.scores

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from agents.build_features import FIELDS_OF_FLOATS, WINDOWS_BY_INSTRUMENT, build_features
+from agents.build_features import FIELDS_OF_FLOATS, WINDOWS_BY_STREAM, build_features
 from tests.binance_records import Recording, read_binance, recording_of
 
 FILES = [
@@ -55,7 +55,7 @@ def test_a_large_return_leaves_nothing_behind() -> None:
 
 
 def built(recording: Recording, size: int) -> pd.DataFrame:
-    state = WINDOWS_BY_INSTRUMENT.open()
+    state = WINDOWS_BY_STREAM.open()
     outputs = [build_features(batch, state) for batch in recording.every(size)]
     assert not any(output.dead or output.counts for output in outputs)
     vectors = [output.records["feature.vector.v1"] for output in outputs if output.records]
@@ -93,6 +93,8 @@ def expected(recording: Recording) -> pd.DataFrame:
     last_change = np.sign(trades["price_ticks"].diff()).replace(0, np.nan).ffill().fillna(0)
     above_mid = np.sign((2 * price - bid - ask).where(valid, 0).astype(float))
     sign = above_mid.where(above_mid != 0, last_change).astype(int).astype(object)
+    aggressor = trades["aggressor"].map({"BUY": 1, "SELL": -1, "UNKNOWN": 0}).astype(object)
+    features["aggressor_sign"] = aggressor
     times = trades["receive_time_ns"].to_numpy()
     here = np.arange(len(trades))
     log_returns = np.log1p(ratio_minus_one(price, price.shift(1, fill_value=price.iloc[0])))
@@ -103,6 +105,8 @@ def expected(recording: Recording) -> pd.DataFrame:
         features[f"vwap_{seconds}s"] = between(price * size, first, here + 1) / volume / E8
         features[f"trade_count_{seconds}s"] = here + 1 - first
         features[f"signed_volume_{seconds}s"] = between(sign * size, first, here + 1) / E8
+        taken = between(aggressor * size, first, here + 1)
+        features[f"trade_imbalance_{seconds}s"] = taken / volume
         move = np.log1p(ratio_minus_one(price, price.iloc[first]))
         features[f"return_bps_{seconds}s"] = 10_000 * move
         features[f"realized_vol_{seconds}s"] = [

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.build_features import FEATURE_VECTOR, WINDOWS_BY_INSTRUMENT, build_features
+from agents.build_features import FEATURE_VECTOR, WINDOWS_BY_STREAM, build_features
 from agents.market.window_kernels import run_instrument
 from agents.market.window_layout import (
     QUOTES_HELD_MAX,
@@ -16,6 +16,7 @@ from agents.market.window_layout import (
 from headrace import Output
 from headrace.avro.schema import load_schema
 from headrace.errors import InvariantError
+from schemas.streams import stream_of
 from tests.binance_records import SCHEMAS, part_of, recording_of
 
 E8 = 10**8
@@ -48,7 +49,7 @@ def quote(
 
 def run(*records: dict[str, Any]) -> Output:
     (batch,) = recording_of(records).batches([])
-    return build_features(batch, WINDOWS_BY_INSTRUMENT.open())
+    return build_features(batch, WINDOWS_BY_STREAM.open())
 
 
 def vectors(*records: dict[str, Any]) -> list[dict[str, Any]]:
@@ -121,6 +122,21 @@ def test_sign_is_of_the_side_of_mid_then_of_the_last_price_change() -> None:
 
     volumes = [vector["signed_volume_10s"] for vector in found]
     assert np.diff([0, *volumes]).tolist() == [0, -1, 1, 1, -1, -1, 1]
+
+
+def test_the_aggressor_is_the_venues_word_whatever_the_side_of_mid() -> None:
+    found = vectors(
+        quote(0.0, 99, 1, 101, 1),
+        trade(0.1, 99, 3, aggressor="BUY"),  # the quote had run ahead of the trade
+        trade(0.2, 101, 1, aggressor="SELL"),
+        trade(0.3, 101, 4, aggressor="UNKNOWN"),
+        trade(1.2, 101, 1, aggressor="BUY"),  # two have left the second
+    )
+
+    assert [vector["aggressor_sign"] for vector in found] == [1, -1, 0, 1]
+    assert [vector["trade_imbalance_1s"] for vector in found] == [1, 0.5, 0.25, 0.2]
+    assert [vector["trade_imbalance_10s"] for vector in found] == [1, 0.5, 0.25, 3 / 9]
+    assert found[-1]["trade_imbalance_60s"] == found[-1]["trade_imbalance_10s"]
 
 
 def test_a_window_is_open_at_its_start_and_holds_ties_at_its_end() -> None:
@@ -240,14 +256,16 @@ def test_huge_sums_are_exact() -> None:
     huge = {"size_lots": (1 << 61) + 1}
     found = vectors(
         quote(0, 99, 1, 101, 1),
-        *[trade(1, 101, **huge)] * 9,
-        *[trade(1, 99, **huge)] * 8,
-        trade(1, 99, size_lots=1 << 61),
+        *[trade(1, 101, **huge, aggressor="BUY")] * 9,
+        *[trade(1, 99, **huge, aggressor="SELL")] * 8,
+        trade(1, 99, size_lots=1 << 61, aggressor="SELL"),
     )
 
     assert found[8]["signed_volume_1s"] == pytest.approx(9 * ((1 << 61) + 1) / E8, rel=1e-15)
     assert found[8]["vwap_1s"] == 101
     assert found[-1]["signed_volume_1s"] == 1 / E8
+    assert found[8]["trade_imbalance_1s"] == 1
+    assert found[-1]["trade_imbalance_1s"] == pytest.approx(1 / (2**61 * 18), rel=1e-9)
 
 
 def test_full_windows_let_go_of_the_oldest_and_count_it() -> None:
@@ -255,7 +273,7 @@ def test_full_windows_let_go_of_the_oldest_and_count_it() -> None:
     rows = np.zeros(1_000, np.int64)
     part = part_of("market.trade.v1", batch.parts[0].records.take(rows))
     batch = type(batch)((part, batch.parts[1]), np.zeros(1_000, np.uint8), np.arange(1_000))
-    state = WINDOWS_BY_INSTRUMENT.open()
+    state = WINDOWS_BY_STREAM.open()
 
     overflows = 0
     for _ in range(132):
@@ -272,7 +290,7 @@ def test_full_windows_let_go_of_the_oldest_and_count_it() -> None:
 def test_full_quote_windows_let_go_of_the_oldest_and_count_it() -> None:
     records = recording_of([quote(1, 100, 1 + index % 2, 101, 1) for index in range(1_000)])
     (batch,) = records.batches([])
-    state = WINDOWS_BY_INSTRUMENT.open()
+    state = WINDOWS_BY_STREAM.open()
 
     outputs = [build_features(batch, state) for _ in range(132)]
 
@@ -281,7 +299,7 @@ def test_full_quote_windows_let_go_of_the_oldest_and_count_it() -> None:
 
 
 def test_a_commit_writes_only_the_pages_that_changed() -> None:
-    state = WINDOWS_BY_INSTRUMENT.open()
+    state = WINDOWS_BY_STREAM.open()
     records = recording_of([trade(index / 100, 100) for index in range(7_000)])
     first, second = records.batches([6_990])
 
@@ -300,19 +318,31 @@ def test_a_commit_writes_only_the_pages_that_changed() -> None:
 
 
 def test_a_store_with_a_page_missing_is_refused() -> None:
-    state = WINDOWS_BY_INSTRUMENT.open()
+    state = WINDOWS_BY_STREAM.open()
     (batch,) = recording_of([trade(index / 100, 100) for index in range(600)]).batches([])
     build_features(batch, state)
     pages = {key: value for key, value in state.changes().items() if value is not None}
-    del pages["binance-spot:BTCUSDT", 2]
+    del pages[stream_of("test", "binance-spot:BTCUSDT"), 2]
 
     with pytest.raises(InvariantError, match=r"page 2: expected entries 256 to 512"):
-        WINDOWS_BY_INSTRUMENT.open().restore(pages)
+        WINDOWS_BY_STREAM.open().restore(pages)
+
+
+def test_sources_of_an_instrument_have_windows_of_their_own() -> None:
+    first, other = vectors(
+        quote(100, 99, 1, 101, 1, source="first"),
+        trade(100, 100, 5, source="first"),
+        quote(1, 9, 1, 11, 1, source="other"),
+        trade(1, 10, source="other"),
+    )
+
+    assert (first["source"], first["mid"], first["trade_count_60s"]) == ("first", 100, 1)
+    assert (other["source"], other["mid"], other["trade_count_60s"]) == ("other", 10, 1)
 
 
 def test_a_state_of_another_layout_is_refused() -> None:
     with pytest.raises(InvariantError, match="raise the table's version"):
-        WINDOWS_BY_INSTRUMENT.open().restore({("binance-spot:BTCUSDT", 0): b"short"})
+        WINDOWS_BY_STREAM.open().restore({("binance-spot:BTCUSDT", 0): b"short"})
 
 
 def test_the_kernel_is_compiled_once() -> None:

@@ -54,7 +54,7 @@ def run(arrivals: list[Any], state: Any = None, limits: Any = OPEN) -> Output:
 
 
 def _arrival(row: Any) -> tuple[int, Any]:
-    return {OrderEvent: 1, AccountControl: 2}.get(type(row), 0), row
+    return {OrderEvent: 2, AccountControl: 0}.get(type(row), 1), row
 
 
 def rejections(output: Output) -> list[OrderRejected]:
@@ -69,6 +69,7 @@ def event(asked: OrderRequest, sequence: int, state: Any, filled_lots: int = 0) 
         account=asked.account,
         strategy=asked.strategy,
         instrument=asked.instrument,
+        source=asked.source,
         approval_id="approval",
         request_id=asked.request_id,
         signal_sequence=asked.signal_sequence,
@@ -112,6 +113,7 @@ ONE_LIMIT = [
     ({"quote_valid": False}, {}, "quote_invalid", ASK_TICKS, BID_TICKS),
     ({"bid_price_ticks": ASK_TICKS + 1}, {}, "quote_invalid", ASK_TICKS, ASK_TICKS + 1),
     ({"quote_time_ns": START_NS + 2 * SECOND_NS}, {}, "quote_invalid", ASK_TICKS, BID_TICKS),
+    ({"book_valid": False}, {}, "book_invalid", 1, 0),
     ({"quote_time_ns": LATE_NS}, {}, "quote_stale", 500_000_000, 500_000_001),
     ({"limit_price_ticks": ASK_TICKS * 1_003 // 1_000}, {}, "price_collar", 20, 31),
     ({"limit_price_ticks": BID_TICKS * 997 // 1_000}, {}, "price_collar", 20, 31),
@@ -288,7 +290,7 @@ def test_event_that_contradicts_the_approval_is_a_dead_row(
 
     output = run([msgspec.structs.replace(event(asked, 1, "PARTIALLY_FILLED"), **changed)], state)
 
-    assert [(row.part, row.cause) for row in output.dead] == [(1, cause)]
+    assert [(row.part, row.cause) for row in output.dead] == [(2, cause)]
 
 
 def test_open_orders_count_towards_position_and_gross_exposure() -> None:
@@ -374,7 +376,7 @@ def test_halt_is_obeyed_whatever_its_clock_says() -> None:
 def test_control_of_an_unknown_account_or_state_is_a_dead_row() -> None:
     output = run([control("HALTED", account="other"), control("ASLEEP")])
 
-    assert [(row.part, row.cause) for row in output.dead] == [(2, "control_unknown")] * 2
+    assert [(row.part, row.cause) for row in output.dead] == [(0, "control_unknown")] * 2
 
 
 def test_figures_beyond_64_bits_are_clamped() -> None:

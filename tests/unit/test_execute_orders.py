@@ -5,10 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from agents.execute_orders import TABLE, execute_orders
+from agents.execute_orders import CONTROLS, TABLE, execute_orders
+from agents.trading.controls import EVERY_ACCOUNT
 from agents.trading.identity import approval_id_of, client_order_id_of
 from agents.trading.order_state import HELD_REPORTS_MAX
-from agents.trading.records import OrderApproved, VenueReport
+from agents.trading.records import AccountControl, OrderApproved, VenueReport
 from headrace import Output
 from schemas import topics
 from tests.trading_batches import (
@@ -17,20 +18,24 @@ from tests.trading_batches import (
     EXECUTE_READS,
     PERP,
     SECOND_NS,
+    SOURCE,
     SPOT,
+    START_NS,
     merged,
     request,
     rows_of,
 )
+from topologies.trading import TOPOLOGY
 
 LOTS = 10**6
+PARTS = {AccountControl: 0, OrderApproved: 1, VenueReport: 2}
 
 
 def approval(sequence: int, **changed: Any) -> OrderApproved:
     asked = request(sequence, **changed)
     expire_time_ns = asked.request_time_ns + SECOND_NS
     content = msgspec.structs.asdict(asked)
-    del content["quote_valid"]
+    del content["quote_valid"], content["book_valid"]
     return OrderApproved(
         approval_id=approval_id_of(asked, expire_time_ns=expire_time_ns),
         expire_time_ns=expire_time_ns,
@@ -54,6 +59,7 @@ def report(
         approved.account,
         approved.strategy,
         approved.instrument,
+        approved.source,
         approved.signal_sequence,
     )
     return VenueReport(
@@ -74,7 +80,7 @@ def report(
 
 def run(arrivals: list[Any], state: Any = None) -> Output:
     state = TABLE.open() if state is None else state
-    batch = merged(EXECUTE_READS, [(int(isinstance(row, VenueReport)), row) for row in arrivals])
+    batch = merged(EXECUTE_READS, [(PARTS[type(row)], row) for row in arrivals])
     return execute_orders(batch, state)
 
 
@@ -89,7 +95,7 @@ def test_approved_order_is_sent_once_with_its_signals_identity() -> None:
 
     (order,) = rows_of(output, topics.VENUE_ORDER)
     (event,) = rows_of(output, topics.ORDER_EVENT)
-    assert order.client_order_id == client_order_id_of("paper", "direction", SPOT, 1)
+    assert order.client_order_id == client_order_id_of("paper", "direction", SPOT, SOURCE, 1)
     assert order.approval_id == event.approval_id == approved.approval_id
     assert order.send_time_ns == approved.request_time_ns
     assert (event.state, event.event_sequence, event.request_id) == ("SENT", 1, approved.request_id)
@@ -122,7 +128,7 @@ def test_repeated_approval_is_dropped_and_counted_even_after_the_order_ended() -
 def test_approval_whose_content_was_changed_is_a_dead_row(changed: dict[str, Any]) -> None:
     output = run([msgspec.structs.replace(approval(1), **changed)])
 
-    assert [(row.part, row.cause) for row in output.dead] == [(0, "approval_content_mismatch")]
+    assert [(row.part, row.cause) for row in output.dead] == [(1, "approval_content_mismatch")]
     assert not output.records
 
 
@@ -135,6 +141,157 @@ def test_expired_approval_is_rejected_and_never_sent() -> None:
     event = rows_of(output, topics.ORDER_EVENT)[1]
     assert (event.state, event.reason) == ("REJECTED", "approval_expired")
     assert output.counts["approval_rejected_approval_expired"] == 1
+
+
+def control(state: Any, time_ns: int = START_NS, account: str = "paper") -> AccountControl:
+    return AccountControl(account, state, "test", time_ns)
+
+
+def refusals(output: Output) -> list[tuple[str, str]]:
+    return [
+        (event.state, event.reason)
+        for event in rows_of(output, topics.ORDER_EVENT)
+        if event.reason != ""
+    ]
+
+
+def restarted(state: Any) -> Any:
+    after = TABLE.open()
+    after.restore({key: page for key, page in state.changes().items() if page})
+    return after
+
+
+@pytest.mark.parametrize("account", ["paper", EVERY_ACCOUNT])
+def test_halt_refuses_approvals_already_given_and_survives_a_restart(account: str) -> None:
+    state = TABLE.open()
+
+    first = run([control("HALTED", account=account), approval(1)], state)
+    second = run([approval(2)], restarted(state))
+
+    assert refusals(first) == refusals(second) == [("REJECTED", "account_halted")]
+    assert topics.VENUE_ORDER.name not in {**first.records, **second.records}
+    assert first.counts == {"control_applied": 1, "approval_rejected_account_halted": 1}
+
+
+def test_halt_in_the_same_batch_is_obeyed_before_the_approvals_of_its_poll() -> None:
+    """The engine orders the parts of a batch as the step reads them: controls first."""
+    (step,) = (step for step in TOPOLOGY.steps if step.name == "execution")
+
+    assert step.reads[CONTROLS] is topics.ACCOUNT_CONTROL
+
+
+def test_refused_approval_stays_refused_after_the_account_is_active_again() -> None:
+    state = TABLE.open()
+    halted = approval(1)
+    run([control("HALTED"), halted], state)
+
+    output = run([control("ACTIVE", START_NS + 1), halted, approval(2)], state)
+
+    assert output.counts == {"control_applied": 1, "approval_duplicate": 1, "approval_sent": 1}
+
+
+def test_tighter_of_the_two_words_applies() -> None:
+    state = TABLE.open()
+    run([control("HALTED"), control("ACTIVE", account=EVERY_ACCOUNT)], state)
+    one = run([approval(1)], state)
+
+    run([control("HALTED", account=EVERY_ACCOUNT), control("ACTIVE", START_NS + 1)], state)
+    all_of_them = run([approval(2)], state)
+
+    assert refusals(one) == refusals(all_of_them) == [("REJECTED", "account_halted")]
+
+
+def test_old_word_that_loosens_is_stale_and_changes_nothing() -> None:
+    output = run([control("HALTED"), control("ACTIVE", START_NS - 1), approval(1)])
+
+    assert output.counts["control_stale"] == 1
+    assert refusals(output) == [("REJECTED", "account_halted")]
+
+
+def test_reducing_account_sends_only_what_closes_its_position_open_orders_counted() -> None:
+    state = TABLE.open()
+    bought = approval(1)
+    run([bought, report(bought, 1, "FILLED", LOTS), control("REDUCING")], state)
+    sale = {"side": "SELL", "limit_price_ticks": BID_TICKS}
+
+    output = run(
+        [
+            approval(2),
+            approval(3, quantity_lots=LOTS + 1, **sale),
+            approval(4, quantity_lots=LOTS - 1, **sale),
+            approval(5, quantity_lots=2, **sale),
+            approval(6, quantity_lots=1, **sale),
+        ],
+        state,
+    )
+
+    assert output.counts == {"approval_rejected_account_reducing": 3, "approval_sent": 2}
+    assert [order.quantity_lots for order in rows_of(output, topics.VENUE_ORDER)] == [LOTS - 1, 1]
+
+
+def test_order_that_is_out_when_its_account_is_halted_is_followed_to_its_end() -> None:
+    state = TABLE.open()
+    sent = approval(1)
+    run([sent, control("HALTED")], state)
+
+    output = run([report(sent, 1, "FILLED", LOTS)], state)
+
+    assert states(output) == [(2, "FILLED")]
+
+
+def test_control_of_an_unknown_state_is_a_dead_row() -> None:
+    output = run([control("ASLEEP")])
+
+    assert [(row.part, row.cause) for row in output.dead] == [(0, "control_unknown")]
+
+
+def test_approval_expires_by_the_clock_of_its_own_stream_alone() -> None:
+    late = approval(1, request_time_ns=START_NS)
+    elsewhere = approval(9, source="other", request_time_ns=START_NS + 60 * SECOND_NS)
+
+    output = run([elsewhere, late])
+
+    assert output.counts == {"approval_sent": 2}
+
+
+def test_approval_used_at_its_last_nanosecond_is_sent() -> None:
+    newer = approval(2, request_time_ns=approval(1).expire_time_ns, strategy="other")
+
+    output = run([newer, approval(1)])
+
+    assert output.counts == {"approval_sent": 2}
+
+
+def test_fill_held_beyond_the_end_of_its_order_is_counted_apart() -> None:
+    approved = approval(1)
+
+    output = run(
+        [
+            approved,
+            report(approved, 2, "FILLED", 5),
+            report(approved, 3, "ACKNOWLEDGED"),
+            report(approved, 1, "CANCELED", LOTS),
+        ]
+    )
+
+    assert output.counts["held_fill_after_end"] == 1
+    assert output.counts["held_absorbed"] == 1
+    assert topics.POSITION.name not in output.records
+
+
+def test_overfill_refused_while_it_waits_is_counted_once() -> None:
+    approved = approval(1)
+
+    output = run(
+        [
+            approved,
+            report(approved, 3, "FILLED", LOTS + 1),
+            report(approved, 1, "CANCELED", LOTS),
+        ]
+    )
+
+    assert [row.cause for row in output.dead] == ["overfill"]
+    assert output.counts == {"approval_sent": 1, "report_applied": 1}
 
 
 def test_reports_take_an_order_through_its_life_and_into_the_position() -> None:
@@ -226,7 +383,7 @@ def test_overfill_is_a_dead_row_whichever_fill_comes_first_and_the_order_goes_on
 def test_report_of_an_order_that_never_was_is_a_dead_row() -> None:
     output = run([report(approval(1), 1, "FILLED", 1)])
 
-    assert [(row.part, row.cause) for row in output.dead] == [(1, "unknown_order")]
+    assert [(row.part, row.cause) for row in output.dead] == [(2, "unknown_order")]
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,10 @@ def features(count: int, seed: int = 3) -> pa.RecordBatch:
     spread = generator.integers(0, 10**8, count)
     columns |= {
         "instrument": ["binance-spot:BTCUSDT"] * count,
+        "source": ["recording"] * count,
         "sequence": np.arange(1, count + 1),
         "quote_valid": np.ones(count, bool),
+        "book_valid": np.ones(count, bool),
         "bid_price_ticks": bid,
         "ask_price_ticks": bid + spread,
         "price_ticks": bid + generator.integers(-1, 2, count) * spread,
@@ -56,8 +58,8 @@ def features(count: int, seed: int = 3) -> pa.RecordBatch:
         "trade_count_1s": generator.integers(1, 500, count).astype(float),
         "realized_vol_1s": generator.uniform(0, 1e-3, count),
         "realized_vol_10s": generator.uniform(0, 1e-3, count),
-        "vwap_1s": bid / 1e8 * generator.normal(1.0, 1e-6, count),
-        "vwap_10s": bid / 1e8 * generator.normal(1.0, 1e-5, count),
+        "aggressor_sign": generator.choice([-1.0, 0.0, 1.0], count),
+        "trade_imbalance_1s": generator.uniform(-1, 1, count),
     }
     return pa.RecordBatch.from_arrays(
         [pa.array(columns[name]) for name in FEATURE_VECTOR.names], schema=FEATURE_VECTOR
@@ -115,13 +117,14 @@ def test_a_feature_that_is_not_finite_is_dead_and_its_neighbours_live(
     model: Model, value: float
 ) -> None:
     records = features(3)
-    ofi = records.column("ofi_1s").to_pylist()
+    taken = records.column("trade_imbalance_1s").to_pylist()
 
-    output = predict(changed(records, "ofi_1s", [ofi[0], value, ofi[2]]), model)
+    values: list[object] = [taken[0], value, taken[2]]
+    output = predict(changed(records, "trade_imbalance_1s", values), model)
 
     (dead,) = output.dead
     assert (dead.row, dead.cause) == (1, "nan_feature")
-    assert dead.detail.startswith("ofi_1s: expected a finite number")
+    assert dead.detail.startswith("trade_imbalance_1s: expected a finite number")
     found = chances(output.records["signal.prediction.v1"])
     np.testing.assert_array_equal(found, model.predict(records)[[0, 2]])
 
@@ -151,31 +154,12 @@ def test_answers_do_not_depend_on_the_batch(model: Model, size: int) -> None:
 
 
 def test_exchanging_buyers_and_sellers_exchanges_up_and_down(model: Model) -> None:
-    """Prices are mirrored at mid; what differs is the rounding of the trees' float32 sums."""
+    """What differs is the rounding of the trees' float32 sums."""
     base = features(1)
-    values: dict[str, tuple[object, object]] = {
-        "bid_price_ticks": (1 << 40, 1 << 40),
-        "ask_price_ticks": ((1 << 40) + 1024, (1 << 40) + 1024),
-        "price_ticks": ((1 << 40) + 1024, 1 << 40),
-        "bid_size_lots": (3 << 20, 1 << 20),
-        "ask_size_lots": (1 << 20, 3 << 20),
-        "mid": (8192.0, 8192.0),
+    values = {
         "queue_imbalance": (0.5, -0.5),
-        "vwap_1s": (8193.0, 8191.0),
-        "vwap_10s": (8190.0, 8194.0),
-        **{
-            name: (value, -value)
-            for name, value in {
-                "ofi_1s": 0.25,
-                "ofi_10s": -0.5,
-                "return_bps_1s": 0.125,
-                "return_bps_10s": 0.5,
-                "return_bps_60s": -2.0,
-                "signed_volume_1s": 4.0,
-                "signed_volume_10s": 8.0,
-                "signed_volume_60s": 16.0,
-            }.items()
-        },
+        "aggressor_sign": (1.0, -1.0),
+        "trade_imbalance_1s": (-0.25, 0.25),
     }
     here, mirrored = base, base
     for name, (left, right) in values.items():

@@ -16,6 +16,7 @@ from tests.trading_batches import (
     BID_TICKS,
     PERP,
     SECOND_NS,
+    SOURCE,
     SPOT,
     START_NS,
     part,
@@ -35,7 +36,7 @@ def test_confident_prediction_asks_for_an_order_at_a_marketable_price() -> None:
     (request,) = rows_of(output, topics.ORDER_REQUEST)
     assert request.side == "BUY"
     assert request.limit_price_ticks == ASK_TICKS * 10_002 // 10_000
-    assert request.request_id == request_id_of("paper", "direction", SPOT, 7)
+    assert request.request_id == request_id_of("paper", "direction", SPOT, SOURCE, 7)
     assert request.quantity_lots == 1_666_000
     assert request.request_time_ns == START_NS + 7 * SECOND_NS
     assert output.causes[topics.ORDER_REQUEST.name].tolist() == [0]
@@ -64,6 +65,7 @@ def test_inverse_orders_are_whole_contracts() -> None:
         ({"quote_valid": False}, "prediction_quote_invalid"),
         ({"bid_price_ticks": ASK_TICKS + 1}, "prediction_quote_invalid"),
         ({"quote_time_ns": 0}, "prediction_quote_invalid"),
+        ({"book_valid": False}, "prediction_book_invalid"),
         ({"quote_time_ns": START_NS + 100 * SECOND_NS}, "prediction_quote_invalid"),
         ({"ask_price_ticks": 2 * 10**17, "instrument": SPOT}, "prediction_size_zero"),
     ],
@@ -98,6 +100,15 @@ def test_repeated_and_late_signals_are_dropped_and_counted() -> None:
 
     assert output.counts == {"prediction_duplicate": 2, "prediction_requested": 2}
     assert again.counts == {"prediction_duplicate": 4}
+
+
+def test_second_source_of_an_instrument_counts_its_signals_anew() -> None:
+    state = TABLE.open()
+    run([prediction(900)], state)
+
+    output = run([prediction(1, source="other")], state)
+
+    assert output.counts == {"prediction_requested": 1}
 
 
 def test_cooldown_runs_by_instrument_on_the_clock_of_the_records() -> None:

@@ -72,7 +72,8 @@ def test_every_order_event_traces_to_the_prediction_that_caused_it(chain: Chain)
     requests = {each.request_id: each for each in chain.written[topics.ORDER_REQUEST.name]}
     approvals = {each.approval_id: each for each in chain.written[topics.ORDER_APPROVED.name]}
     predictions = {
-        (made["instrument"], made["sequence"]): made for _, made in market(2_000, seed=7)
+        (made["instrument"], made["source"], made["sequence"]): made
+        for _, made in market(2_000, seed=7)
     }
     events = chain.written[topics.ORDER_EVENT.name]
 
@@ -80,8 +81,8 @@ def test_every_order_event_traces_to_the_prediction_that_caused_it(chain: Chain)
     for event in events:
         approved = approvals[event.approval_id]
         asked = requests[approved.request_id]
-        made = predictions[asked.instrument, asked.signal_sequence]
-        signal = (event.account, event.strategy, event.instrument, made["sequence"])
+        made = predictions[asked.instrument, asked.source, asked.signal_sequence]
+        signal = (event.account, event.strategy, event.instrument, made["source"], made["sequence"])
         assert event.client_order_id == client_order_id_of(*signal)
         assert event.request_id == asked.request_id == request_id_of(*signal)
         assert event.approval_id == approval_id_of(asked, expire_time_ns=approved.expire_time_ns)
@@ -155,3 +156,20 @@ def test_halted_account_sends_nothing_more() -> None:
 
     assert len(walked.written[topics.VENUE_ORDER.name]) == 1
     assert walked.counts["request_rejected_account_halted"] == 6
+
+
+def test_second_recording_of_an_instrument_trades_beside_the_first() -> None:
+    walked = Chain()
+    walked.quote([quote(k, START_NS + k * SECOND_NS) for k in (900, 901, 903)])
+    walked.predict([prediction(902)])
+
+    # An earlier day under another name: its sequences and its clock begin again.
+    earlier_ns = START_NS - 3_600 * SECOND_NS
+    walked.quote([quote(1, earlier_ns, source="other")])
+    walked.predict([prediction(2, source="other", receive_time_ns=earlier_ns + 1_000_000)])
+    walked.quote([quote(3, earlier_ns + SECOND_NS, source="other")])
+
+    assert walked.counts["approval_sent"] == 2
+    assert walked.counts["answer_filled"] == 2
+    assert walked.written[topics.POSITION.name][-1].fill_count == 2
+    assert not walked.dead

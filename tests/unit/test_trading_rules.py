@@ -133,7 +133,7 @@ def test_lots_for_notional_are_the_most_that_fit() -> None:
 def test_identities_tell_apart_what_runs_together() -> None:
     assert digest("x", "a", "bc") != digest("x", "ab", "c")
     assert digest("x", 1, 11) != digest("x", 11, 1)
-    assert request_id_of("a", "s", SPOT, 1) != client_order_id_of("a", "s", SPOT, 1)
+    assert request_id_of("a", "s", SPOT, "f", 1) != client_order_id_of("a", "s", SPOT, "f", 1)
     assert digest("order", "é") == "705a4dcc1ddaa2c0e9cccaece36461f5"
 
 

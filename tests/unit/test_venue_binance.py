@@ -171,6 +171,33 @@ def test_gap_makes_the_book_invalid_until_a_snapshot_that_covers_it() -> None:
     assert output.counts["book_gapped"] == 1
 
 
+def test_trades_say_whether_their_book_had_a_gap_however_batches_are_cut() -> None:
+    payloads = [
+        trade(),
+        spot_depth(1, 2, [], []),
+        trade(),
+        snapshot(100),
+        trade(),
+        spot_depth(101, 102, [], []),
+        spot_depth(104, 105, [["9", "5"]], []),
+        trade(),
+        trade("ETHUSDT"),
+        snapshot(105),
+        trade(),
+    ]
+    frames = numbered(payloads, venue="binance")
+    expected = [True, True, True, False, True, True]
+
+    whole = ingest(frames)
+
+    assert [row["book_valid"] for row in rows_of(whole, "trade")] == expected
+    for cut in range(1, len(frames)):
+        state = MARKET_BY_SOURCE.open()
+        parts = [ingest(frames[:cut], state), ingest(frames[cut:], state)]
+        found = [row["book_valid"] for part in parts for row in rows_of(part, "trade")]
+        assert found == expected
+
+
 def test_late_snapshot_does_not_take_a_valid_book_back() -> None:
     payloads = [
         spot_depth(1, 2, [], []),
@@ -316,6 +343,7 @@ def test_a_new_pass_shifts_times_and_ids_and_gaps_the_book() -> None:
     output = ingest(frames)
 
     (row,) = rows_of(output, "trade")
+    assert row["book_valid"] is False
     assert row["trade_id"] == 5 + 10**15
     assert row["event_time_ns"] == 1_699_000_000 + shift
     assert [row["integrity"] for row in rows_of(output, "book")] == [
