@@ -89,13 +89,21 @@ def requests_not_answered_once(tables: Tables) -> Sequence[str]:
     ]
 
 
-def stale_actions(tables: Tables, limits: RiskLimits) -> Sequence[str]:
-    """Return the approvals given on a quote older than allowed, crossed, or not yet received."""
+def unsound_actions(tables: Tables, limits: RiskLimits) -> Sequence[str]:
+    """Return the approvals given on a quote too old, crossed or not yet received, or a gapped book.
+
+    A request that is marked as unfit to act on must not be approved.
+    """
+    requests = {row["request_id"]: row for row in rows_of(tables, t.ORDER_REQUEST.name)}
     found = []
     for row in rows_of(tables, t.ORDER_APPROVED.name):
         account = limits.of_account(row["account"])
+        request = requests.get(row["request_id"], {})
         age_ns = row["request_time_ns"] - row["quote_time_ns"]
-        is_sound = 0 < row["bid_price_ticks"] <= row["ask_price_ticks"]
+        is_fit = request.get("quote_valid", False) and request.get("book_valid", False)
+        is_sound = is_fit and 0 < row["bid_price_ticks"] <= row["ask_price_ticks"]
         if account is None or not 0 <= age_ns <= account.quote_age_max_ns or not is_sound:
-            found.append(f"approval {row['approval_id']}: on a quote {age_ns} ns old")
+            found.append(
+                f"approval {row['approval_id']}: on a quote {age_ns} ns old, fit: {is_fit}"
+            )
     return found

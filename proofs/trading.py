@@ -71,9 +71,9 @@ def trading_proof(limits: RiskLimits) -> Proof:
                 positions.unreconciled_reservations,
             ),
             Invariant(
-                "action on a stale quote",
-                (t.ORDER_APPROVED,),
-                partial(approvals.stale_actions, limits=limits),
+                "action on a stale or gapped book",
+                (t.ORDER_REQUEST, t.ORDER_APPROVED),
+                partial(approvals.unsound_actions, limits=limits),
             ),
         ),
     )

@@ -339,6 +339,14 @@ def approval_on_a_crossed_quote(rows: Rows) -> None:
     rows[t.ORDER_APPROVED.name][0]["bid_price_ticks"] = 1_001
 
 
+def approval_on_an_invalid_quote(rows: Rows) -> None:
+    rows[t.ORDER_REQUEST.name][0]["quote_valid"] = False
+
+
+def approval_on_a_gapped_book(rows: Rows) -> None:
+    rows[t.ORDER_REQUEST.name][0]["book_valid"] = False
+
+
 def approval_on_a_quote_from_the_future(rows: Rows) -> None:
     rows[t.ORDER_APPROVED.name][0]["quote_time_ns"] = 10 * SECOND_NS + 1
 
@@ -374,9 +382,11 @@ PLANTED: list[tuple[str, Callable[[Rows], None]]] = [
     ("reservation differs from orders", approval_that_forgot_a_fill),
     ("reservation differs from orders", approval_that_forgot_an_open_order),
     ("reservation differs from orders", approval_that_knows_less_than_the_one_before),
-    ("action on a stale quote", approval_on_an_old_quote),
-    ("action on a stale quote", approval_on_a_crossed_quote),
-    ("action on a stale quote", approval_on_a_quote_from_the_future),
+    ("action on a stale or gapped book", approval_on_an_old_quote),
+    ("action on a stale or gapped book", approval_on_a_crossed_quote),
+    ("action on a stale or gapped book", approval_on_a_quote_from_the_future),
+    ("action on a stale or gapped book", approval_on_an_invalid_quote),
+    ("action on a stale or gapped book", approval_on_a_gapped_book),
 ]
 
 
