@@ -131,5 +131,6 @@ def test_a_broken_build_is_caught(sabotage: str, home: Path) -> None:
     )
 
     broken = violated(report)
+    assert "not settled" not in broken, f"what does nothing does nothing wrong: {broken}"
     assert broken.keys() - LATE, f"nothing was noticed but {broken}"
     assert code == 1
