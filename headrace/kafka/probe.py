@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from headrace.errors import TransientError
@@ -20,16 +25,20 @@ class OffsetProbe:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
+        # One a broker's restart: a client keeps leader epochs that the restarted broker refuses.
+        # The old ones are kept: to end one while its broker comes back has killed the process
+        # (a segmentation fault in librdkafka 2.12).
+        self._clients: list[AdminClient] = []
         self._connect()
 
     def _connect(self) -> None:
-        self._client = AdminClient(config.client(self._bootstrap, "headrace-probe") | logged())
+        settings = config.client(self._bootstrap, "headrace-probe")
+        self._clients.append(AdminClient(settings | logged()))
 
     def ends(self, topics: Mapping[str, int]) -> Offsets:
         """Return the end of each partition.
 
-        Raises:  TransientError if the broker does not answer at once; the next call connects anew,
-                 for a client keeps leader epochs a restarted broker no longer knows.
+        Raises:  TransientError if the broker does not answer at once.
         """
         wanted = {
             TopicPartition(topic, partition): OffsetSpec.latest()
@@ -37,26 +46,31 @@ class OffsetProbe:
             for partition in range(count)
         }
         try:
-            futures = self._client.list_offsets(wanted, request_timeout=PROBE_TIMEOUT_S)
+            futures = self._clients[-1].list_offsets(wanted, request_timeout=PROBE_TIMEOUT_S)
             return {
                 (place.topic, place.partition): future.result(ANSWER_TIMEOUT_S).offset
                 for place, future in futures.items()
             }
         except (KafkaException, TimeoutError) as error:
-            self._connect()
+            if _is_of_an_old_epoch(error):
+                self._connect()
             raise TransientError(f"no ends: {error!r}") from error
 
     def committed(self, group: str) -> Offsets:
         """Return what a group has committed.
 
-        Raises:  TransientError as `ends`.
+        Raises:  TransientError if the broker does not answer at once.
         """
         try:
-            futures = self._client.list_consumer_group_offsets(
+            futures = self._clients[-1].list_consumer_group_offsets(
                 [ConsumerGroupTopicPartitions(group)], request_timeout=PROBE_TIMEOUT_S
             )
             found = futures[group].result(ANSWER_TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
-            self._connect()
             raise TransientError(f"group {group}: {error!r}") from error
         return {(p.topic, p.partition): p.offset for p in found.topic_partitions if p.offset >= 0}
+
+
+def _is_of_an_old_epoch(error: Exception) -> bool:
+    old = {KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.FENCED_LEADER_EPOCH}
+    return isinstance(error, KafkaException) and error.args[0].code() in old
