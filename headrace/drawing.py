@@ -16,13 +16,14 @@ FILLS = {
     "operator": "#f8d7da",
     "step": "#cfe2ff",
     "topic": "#ffffff",
+    "gateway": "#e2d9f3",
     "sink": "#ffe5d0",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box of the graph; `note` is a topic's schema and key, a step's state, what is said."""
+    """A box of the graph; `kind` is one of `FILLS`, `note` its schema, key, state or words."""
 
     name: str
     kind: str
@@ -48,6 +49,11 @@ def nodes_and_edges(topology: Topology) -> tuple[dict[str, Node], list[tuple[str
         nodes["operator"] = Node("operator", "operator", said)
         heard = {f"topic:{control.topic.name}": None for control in topology.controls}
         edges += [("operator", topic) for topic in heard]
+    for gateway in topology.gateways:
+        name = f"gateway:{gateway.name}"
+        nodes[name] = Node(gateway.name, "gateway", "leaves Kafka")
+        edges += [(f"topic:{topic.name}", name) for topic in gateway.reads]
+        edges += [(name, f"topic:{topic.name}") for topic in gateway.writes]
     for sink in topology.sinks:
         nodes[f"sink:{sink.name}"] = Node(sink.name, "sink", f"{len(sink.reads)} topics")
     return nodes, edges
@@ -73,9 +79,14 @@ def as_mermaid(topology: Topology) -> str:
     """Return the graph as a Mermaid flowchart."""
     nodes, edges = nodes_and_edges(topology)
     numbers = {name: f"n{number}" for number, name in enumerate(nodes)}
-    person = ("([", "])")
-    shapes = {"feed": person, "operator": person, "step": ("[", "]"), "topic": ("[/", "/]")}
-    shapes["sink"] = ("[(", ")]")
+    shapes = {
+        "feed": ("([", "])"),
+        "operator": ("([", "])"),
+        "step": ("[", "]"),
+        "topic": ("[/", "/]"),
+        "gateway": ("{{", "}}"),
+        "sink": ("[(", ")]"),
+    }
     lines = ["flowchart LR"]
     for name, node in nodes.items():
         left, right = shapes[node.kind]

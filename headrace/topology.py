@@ -10,6 +10,7 @@ import pyarrow as pa
 from headrace.batch import Output
 from headrace.errors import TopologyError
 from headrace.feed import Feed, FeedOptions
+from headrace.gateway import RULES, GatewayRules, Remote
 from headrace.limits import PARTITIONS_DEFAULT
 from headrace.state.tables import Table
 
@@ -65,6 +66,21 @@ class Sink:
 
     name: Literal["postgres", "redis"]
     reads: tuple[Topic, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Where commands leave Kafka for a party that acts on them, and its reports come back.
+
+    Each command is sent at most once, after its intent is committed; an outcome that is unknown is
+    asked for (docs/gateways.md). `writes` is one topic; `open` connects to the far side.
+    """
+
+    name: str
+    reads: tuple[Topic, ...]
+    writes: tuple[Topic, ...]
+    open: Callable[[], Remote]
+    rules: GatewayRules = RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +151,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order, its source, sinks, panels, controls and proof."""
+    """A graph of steps in flow order: its source, gateways, sinks, panels, controls and proof."""
 
     name: str
     source: Source
@@ -143,6 +159,7 @@ class Topology:
     sinks: tuple[Sink, ...] = ()
     panels: tuple[Panel, ...] = ()
     controls: tuple[Control, ...] = ()
+    gateways: tuple[Gateway, ...] = ()
     proof: Proof = Proof()
 
     def __post_init__(self) -> None:
@@ -156,17 +173,16 @@ class Topology:
                     f"topology {self.name}, control {control.name}: no step reads "
                     f"{control.topic.name}, so nobody would hear it"
                 )
+        _require_unique("gateway", self.name, [gateway.name for gateway in self.gateways])
         for step in self.steps:
-            if not step.reads:
+            _require_joint_inputs(f"topology {self.name}, step {step.name}", step.reads)
+        for gateway in self.gateways:
+            where = f"topology {self.name}, gateway {gateway.name}"
+            _require_joint_inputs(where, gateway.reads)
+            if len(gateway.writes) != 1:
+                found = ", ".join(topic.name for topic in gateway.writes) or "none"
                 raise TopologyError(
-                    f"topology {self.name}, step {step.name}: a step must read at least one topic"
-                )
-            counts = {topic.partitions for topic in step.reads}
-            if len(counts) > 1:
-                found = ", ".join(f"{t.name}={t.partitions}" for t in step.reads)
-                raise TopologyError(
-                    f"topology {self.name}, step {step.name}: its inputs must have the same number "
-                    f"of partitions to meet in one task, found {found}; set Topic(partitions=…)"
+                    f"{where}: expected one topic for its reports, found {found}; set writes=(…,)"
                 )
 
     @property
@@ -175,6 +191,8 @@ class Topology:
         found = {self.source.topic.name: self.source.topic}
         for step in self.steps:
             found |= {topic.name: topic for topic in (*step.reads, *step.writes)}
+        for gateway in self.gateways:
+            found |= {topic.name: topic for topic in (*gateway.reads, *gateway.writes)}
         return tuple(found.values())
 
     def control(self, name: str) -> Control:
@@ -192,6 +210,17 @@ class Topology:
                 return step
         names = ", ".join(step.name for step in self.steps)
         raise TopologyError(f"topology {self.name} has no step {name!r}; it has {names}")
+
+
+def _require_joint_inputs(where: str, reads: Sequence[Topic]) -> None:
+    if not reads:
+        raise TopologyError(f"{where}: it must read at least one topic")
+    if len({topic.partitions for topic in reads}) > 1:
+        found = ", ".join(f"{t.name}={t.partitions}" for t in reads)
+        raise TopologyError(
+            f"{where}: its inputs must have the same number of partitions to meet in one task, "
+            f"found {found}; set Topic(partitions=…)"
+        )
 
 
 def _require_unique(what: str, topology: str, names: Sequence[str]) -> None:

@@ -16,6 +16,9 @@ def worker(
     topology: TopologyName,
     step: Annotated[list[str] | None, typer.Option("--step", help="Only these steps.")] = None,
     sink: Annotated[list[str] | None, typer.Option("--sink", help="Only these sinks.")] = None,
+    gateway: Annotated[
+        list[str] | None, typer.Option("--gateway", help="Only these gateways.")
+    ] = None,
     fused: Annotated[
         bool, typer.Option(help="Run neighbouring steps that share a key in one task.")
     ] = True,
@@ -24,7 +27,7 @@ def worker(
     ] = None,
     project: ProjectFolder = HERE,
 ) -> None:
-    """Run steps and sinks of a topology under Faust until a signal ends it."""
+    """Run steps, sinks and gateways of a topology under Faust until a signal ends it."""
     # Faust and what it brings along are only loaded where they are used.
     from headrace.runtime.app import run_worker
     from headrace.runtime.assemble import Assembly, Choice
@@ -32,7 +35,7 @@ def worker(
     log_to_stderr()
     settings = Settings.load()
     found = Project(Path(project))
-    choice = Choice(tuple(step or ()), tuple(sink or ()), fused)
+    choice = Choice(tuple(step or ()), tuple(sink or ()), fused, tuple(gateway or ()))
     chosen = found.topology(topology)
     needed = {"kafka", *(sink.name for sink in choice.chosen_sinks(chosen))}
     with connected(settings, only=frozenset(needed)) as endpoints:

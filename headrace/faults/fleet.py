@@ -13,7 +13,7 @@ from headrace.errors import TransientError
 from headrace.faults import limits
 from headrace.project import Project
 from headrace.runtime.assemble import Choice, ensure_topics
-from headrace.runtime.topics import lane_name, sink_lane_name
+from headrace.runtime.topics import gateway_lane_name, lane_name, sink_lane_name
 from headrace.servers import Endpoints
 from headrace.topology import Topology
 from headrace.up.processes import Process, free_port, stop_all
@@ -40,7 +40,7 @@ class LanePlan:
 
 
 def lane_plans(topology: Topology, workers: int) -> list[LanePlan]:
-    """Return the lanes of a topology: so many workers for fused steps, one for each sink.
+    """Return the lanes of a topology: so many workers for fused steps and gateways, one for sinks.
 
     With no workers at all, one process does everything.
     """
@@ -64,7 +64,16 @@ def lane_plans(topology: Topology, workers: int) -> list[LanePlan]:
         )
         for sink in topology.sinks
     ]
-    return chains + sinks
+    gateways = [
+        LanePlan(
+            f"gateway-{gateway.name}",
+            gateway_lane_name(topology, gateway.name),
+            (f"--gateway={gateway.name}",),
+            workers,
+        )
+        for gateway in topology.gateways
+    ]
+    return chains + sinks + gateways
 
 
 @dataclass

@@ -19,6 +19,7 @@ from headrace.project import Project
 from headrace.runtime.app import HeadraceApp, add_lane, make_app
 from headrace.runtime.chain import LoadedStep, TopicCodec, fused, is_exactly_once, tables_of
 from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
+from headrace.runtime.gateway_lane import gateway_lane
 from headrace.runtime.intake import Intake
 from headrace.runtime.lane import Lane
 from headrace.runtime.processor import ChainProcessor
@@ -28,6 +29,7 @@ from headrace.runtime.stats import Stats
 from headrace.runtime.topics import (
     app_name,
     changelog_topic,
+    gateway_lane_name,
     lane_name,
     plans,
     sink_lane_name,
@@ -37,7 +39,7 @@ from headrace.settings import Settings
 from headrace.state.changelog import Changelog
 from headrace.state.restorer import Restorer
 from headrace.state.tables import layout_of
-from headrace.topology import Sink, Step, Topic, Topology
+from headrace.topology import Gateway, Sink, Step, Topic, Topology
 
 
 def open_registry(settings: Settings, bootstrap: str) -> Registry:
@@ -68,7 +70,7 @@ def ensure_topics(
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which part of a topology a worker does: steps and sinks by name; all if both are empty.
+    """Which part of a topology a worker does: steps, sinks and gateways by name; all if none is.
 
     `fuse` runs neighbouring steps that share a key in one task.
     """
@@ -76,11 +78,16 @@ class Choice:
     steps: tuple[str, ...] = ()
     sinks: tuple[str, ...] = ()
     fuse: bool = True
+    gateways: tuple[str, ...] = ()
+
+    @property
+    def is_everything(self) -> bool:
+        """Say whether nothing is chosen by name."""
+        return not (self.steps or self.sinks or self.gateways)
 
     def runs(self, topology: Topology) -> list[list[Step]]:
         """Return the chosen steps, fused or one by one."""
-        everything = not self.steps and not self.sinks
-        chosen = [s for s in topology.steps if everything or s.name in self.steps]
+        chosen = [s for s in topology.steps if self.is_everything or s.name in self.steps]
         for name in self.steps:
             topology.step(name)
         return fused(chosen) if self.fuse else [[step] for step in chosen]
@@ -93,8 +100,18 @@ class Choice:
                 raise UsageError(
                     f"topology {topology.name} has no sink {name!r}; it has {', '.join(names)}"
                 )
-        everything = not self.steps and not self.sinks
-        return [sink for sink in topology.sinks if everything or sink.name in self.sinks]
+        return [sink for sink in topology.sinks if self.is_everything or sink.name in self.sinks]
+
+    def chosen_gateways(self, topology: Topology) -> list[Gateway]:
+        """Return the chosen gateways."""
+        names = [gateway.name for gateway in topology.gateways]
+        for name in self.gateways:
+            if name not in names:
+                raise UsageError(
+                    f"topology {topology.name} has no gateway {name!r}; it has "
+                    f"{', '.join(names) or 'none'}"
+                )
+        return [g for g in topology.gateways if self.is_everything or g.name in self.gateways]
 
 
 class Assembly:
@@ -121,6 +138,8 @@ class Assembly:
             add_lane(app, self._chain_lane(app, run))
         for sink in choice.chosen_sinks(self._topology):
             add_lane(app, self._sink_lane(app, sink))
+        for gateway in choice.chosen_gateways(self._topology):
+            add_lane(app, self._gateway_lane(app, gateway))
         return app
 
     def _chain_lane(self, app: HeadraceApp, run: Sequence[Step]) -> Lane:
@@ -230,6 +249,19 @@ class Assembly:
             intake=intake,
             processor=processor,
             commit_interval_s=self._settings.commit_interval_ms / 1_000,
+        )
+
+    def _gateway_lane(self, app: HeadraceApp, gateway: Gateway) -> Lane:
+        return gateway_lane(
+            self._topology,
+            gateway,
+            bootstrap=self._endpoints.kafka,
+            consumer=self._consumer(gateway_lane_name(self._topology, gateway.name)),
+            codecs=self._codecs,
+            decoders=self._decoders([topic.name for topic in gateway.reads]),
+            instance=self._instance,
+            settings=self._settings,
+            stats=app.stats,
         )
 
     def _consumer(self, group: str) -> Consumer:

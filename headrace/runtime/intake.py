@@ -226,7 +226,10 @@ class Intake:
                 claims = self._new_claims(self._places[unit])
                 group = self._consumer.metadata()
                 starts = self._worker.adopt(unit, restore.result(), claims, group)
-                if starts is not None:
+                if starts is None:
+                    # Should it still be ours: the state has to be asked for anew.
+                    self._restores[unit] = self._worker.restore(unit)
+                else:
                     self._start(claims, starts)
         if self._stood_by and not self._restores:
             self._worker.follow()

@@ -48,6 +48,16 @@ def sink_lane_name(topology: Topology, sink: str) -> str:
     return f"{app_name(topology)}.sink-{sink}"
 
 
+def gateway_lane_name(topology: Topology, gateway: str) -> str:
+    """Return the consumer group of a gateway."""
+    return f"{app_name(topology)}.gateway-{gateway}"
+
+
+def gateway_changelog_topic(topology: Topology, gateway: str) -> str:
+    """Return the compacted topic behind what a gateway knows of its commands."""
+    return f"{gateway_lane_name(topology, gateway)}.changelog"
+
+
 def changelog_topic(topology: Topology, steps: Sequence[Step]) -> str:
     """Return the compacted topic behind the state of a run of fused steps."""
     return f"{app_name(topology)}.{'-'.join(step.name for step in steps)}.changelog"
@@ -63,4 +73,7 @@ def plans(topology: Topology, runs: Sequence[Sequence[Step]] | None = None) -> l
     for run in runs if runs is not None else fused(topology.steps):
         partitions = run[0].reads[0].partitions
         found.append(TopicPlan(changelog_topic(topology, run), partitions, COMPACTED))
+    for gateway in topology.gateways:
+        changelog = gateway_changelog_topic(topology, gateway.name)
+        found.append(TopicPlan(changelog, gateway.reads[0].partitions, COMPACTED))
     return found

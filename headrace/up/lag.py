@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Offsets, read_all
 from headrace.runtime.assemble import Choice, outer_topics
-from headrace.runtime.topics import lane_name, sink_lane_name
+from headrace.runtime.topics import gateway_lane_name, lane_name, sink_lane_name
 from headrace.topology import Topology
 
 
@@ -32,7 +32,14 @@ def lane_groups(topology: Topology, choice: Choice) -> list[LaneGroup]:
         )
         for sink in choice.chosen_sinks(topology)
     ]
-    return chains + sinks
+    gateways = [
+        LaneGroup(
+            gateway_lane_name(topology, gateway.name),
+            {topic.name: topic.partitions for topic in gateway.reads},
+        )
+        for gateway in choice.chosen_gateways(topology)
+    ]
+    return chains + sinks + gateways
 
 
 class LagWatch:

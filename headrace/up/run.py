@@ -86,6 +86,8 @@ class Run:
             self._start_worker("+".join(steps), [f"--step={name}" for name in steps])
         for sink in self.topology.sinks:
             self._start_worker(f"sink-{sink.name}", [f"--sink={sink.name}"])
+        for gateway in self.topology.gateways:
+            self._start_worker(f"gateway-{gateway.name}", [f"--gateway={gateway.name}"])
         self._wait_until_ready()
 
     def start_feed(self, choice: FeedChoice) -> None:
@@ -194,5 +196,6 @@ def step_order(topology: Topology) -> list[str]:
     """Return the names under which stats are kept, in flow order."""
     return [
         *(step.name for step in topology.steps),
+        *(f"gateway_{gateway.name}" for gateway in topology.gateways),
         *(f"sink_{sink.name}" for sink in topology.sinks),
     ]

@@ -1,0 +1,1 @@
+"""An exchange to test gateways against: a process of its own, durable, faulty where it is told."""
