@@ -1,16 +1,17 @@
 """How far every lane is, sampled while faults strike, and what each fault cost of it."""
 
+import subprocess
+import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import structlog
 
-from headrace.errors import TransientError
 from headrace.faults import limits
+from headrace.faults.watching import Place, Seen
 from headrace.kafka.consumer import Offsets
-from headrace.kafka.probe import OffsetProbe
 from headrace.up.lag import LaneGroup
 
 log = structlog.get_logger(__name__)
@@ -26,15 +27,15 @@ class Sample:
 
 
 class ProgressWatch:
-    """A thread that samples the groups of a topology until it is stopped."""
+    """A process that samples the groups of a topology, started again whenever it ends."""
 
     def __init__(self, bootstrap: str, groups: Sequence[LaneGroup], started_at: float) -> None:
         """Sample `groups`; times count from `started_at` on the monotonic clock."""
-        self._bootstrap = bootstrap
-        self._groups = groups
-        self._topics = {name: count for group in groups for name, count in group.topics.items()}
+        script = ["-m", "headrace.faults.watching", bootstrap]
+        self._command = [sys.executable, *script, msgspec.json.encode(groups).decode()]
         self._started_at = started_at
         self._ending = threading.Event()
+        self._child: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._run, name="sample-progress", daemon=True)
         self.samples: list[Sample] = []
 
@@ -43,25 +44,34 @@ class ProgressWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread."""
+        """End the process and the thread that reads it."""
         self._ending.set()
+        if self._child is not None:
+            self._child.kill()
         if self._thread.ident is not None:
             self._thread.join(limits.SERVER_TIMEOUT_S)
 
     def _run(self) -> None:
-        probe = OffsetProbe(self._bootstrap)
-        while not self._ending.wait(limits.SAMPLE_S):
-            try:
-                self.samples.append(self._sample(probe))
-            except TransientError as error:
-                log.debug("no_sample", error=str(error))
+        while not self._ending.is_set():
+            with subprocess.Popen(
+                self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ) as child:
+                self._child = child
+                if self._ending.is_set():
+                    child.kill()
+                for line in child.stdout or ():
+                    if line.endswith("\n"):
+                        self.samples.append(self._sample(line))
+            log.info("progress_watch_ended", code=child.returncode)
+            self._ending.wait(limits.SAMPLE_S)
 
-    def _sample(self, probe: OffsetProbe) -> Sample:
-        # The ends first: what is committed after them is never counted as waiting.
-        ends = probe.ends(self._topics)
-        at_s = time.monotonic() - self._started_at
-        committed = {group.group: probe.committed(group.group) for group in self._groups}
-        return Sample(at_s, ends, committed)
+    def _sample(self, line: str) -> Sample:
+        seen = msgspec.json.decode(line, type=Seen)
+        return Sample(
+            seen.at - self._started_at,
+            _offsets(seen.ends),
+            {group: _offsets(places) for group, places in seen.committed.items()},
+        )
 
 
 def recovery_s(
@@ -109,6 +119,10 @@ def lag_max(
         ),
         default=0,
     )
+
+
+def _offsets(places: Sequence[Place]) -> Offsets:
+    return {(topic, partition): offset for topic, partition, offset in places}
 
 
 def _places(group: LaneGroup) -> list[tuple[str, int]]:
