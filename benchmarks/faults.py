@@ -71,7 +71,7 @@ def results(report: dict[str, Any], options: list[str]) -> str:
         f"`headrace faults trading {' '.join(options)}`, on {machine}:",
         f"**{report['faults']} faults, {report['violations']} violations** in {minutes:.0f} min.",
         "",
-        "| check | " + " | ".join(f"{seed['seed']}" for seed in seeds) + " |",
+        "| check | " + " | ".join(f"seed {seed['seed']}" for seed in seeds) + " |",
         "|---|" + "---|" * len(seeds),
         *(
             f"| {name} | " + " | ".join(count(seed, name) for seed in seeds) + " |"

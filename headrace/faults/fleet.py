@@ -211,7 +211,12 @@ class Fleet:
         return process.exit_code == 0 and bool(process.said.get("is_ended"))
 
     def is_at_work(self, name: str) -> bool:
-        """Return whether a worker has joined its group; of a name that is none, True."""
+        """Return whether a worker has joined its group, and input comes; of other names the latter.
+
+        A fault while no input comes, as the feed starts again, would strike nothing at work.
+        """
+        if not self._feed_sends():
+            return False
         member = self.members.get(name)
         if member is None or not member.url:
             return True
@@ -220,6 +225,12 @@ class Fleet:
             member.asked_at = now
             member.is_ready = self._is_ready(member)
         return member.is_ready
+
+    def _feed_sends(self) -> bool:
+        """Return whether the feed has sent since it was started, or is not meant to send."""
+        feed = self.members[FEED]
+        has_ended = feed.process.exit_code == 0
+        return not feed.is_wanted or has_ended or bool(feed.process.said.get("frames"))
 
     def tend(self) -> None:
         """Start again, after a pause, what died without being told to."""
@@ -238,6 +249,7 @@ class Fleet:
                 self._start_again(member)
 
     def _start_again(self, member: Member) -> None:
+        member.process.said = {}
         if not member.process.revive(limits.REVIVALS_MAX):
             raise member.process.fail()
 
