@@ -10,7 +10,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-timescale image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
+.PHONY: setup up halt test test-timescale faults faults-broken image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -36,6 +36,12 @@ test: setup ## every test that needs nothing but this machine
 
 test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages, unpacked aside)
 	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py
+
+faults: setup ## ten seeds of faults against the trading graph; writes docs/faults.md
+	$(TIMEOUT) 7200 $(BIN)/python benchmarks/faults.py
+
+faults-broken: setup ## break the workers on purpose: the prover must notice
+	$(TIMEOUT) 3600 $(BIN)/python -m pytest -m slow tests/faults/test_prover.py
 
 image-test: setup ## build the image from a local base and run a worker from it (root, Debian)
 	$(TIMEOUT) 2400 infra/image/test.sh

@@ -2,17 +2,30 @@
 
 from headrace.batch import Batch, DeadRow, Output, Part
 from headrace.state.tables import ObjectTable, RowTable, StructCodec
-from headrace.topology import Control, Gateway, Panel, Sink, Source, Step, Topic, Topology
+from headrace.topology import (
+    Control,
+    Gateway,
+    Invariant,
+    Panel,
+    Proof,
+    Sink,
+    Source,
+    Step,
+    Topic,
+    Topology,
+)
 
 __all__ = [
     "Batch",
     "Control",
     "DeadRow",
     "Gateway",
+    "Invariant",
     "ObjectTable",
     "Output",
     "Panel",
     "Part",
+    "Proof",
     "RowTable",
     "Sink",
     "Source",

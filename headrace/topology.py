@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from headrace.batch import Output
 from headrace.errors import TopologyError
 from headrace.feed import Feed, FeedOptions
@@ -121,8 +123,35 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Invariant:
+    """What must hold of a finished run, whatever failed meanwhile.
+
+    `check` is given each topic of `reads` by its name, as a table in the order of the log within a
+    partition, with the columns `kafka_partition` and `kafka_offset` beside the record's own. It
+    returns a sentence a violation.
+    """
+
+    name: str
+    reads: tuple[Topic, ...]
+    check: Callable[[Mapping[str, pa.Table]], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What `headrace faults` holds a topology to, beyond what it holds every topology to.
+
+    `feed` names a feed of so many seconds, the same at every call. `repeatable` are topics that
+    come from outside, whose records may come twice, late and out of order.
+    """
+
+    feed: Callable[[float], str] | None = None
+    repeatable: tuple[Topic, ...] = ()
+    invariants: tuple[Invariant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order, its source, gateways, sinks, panels and controls."""
+    """A graph of steps in flow order: its source, gateways, sinks, panels, controls and proof."""
 
     name: str
     source: Source
@@ -131,6 +160,7 @@ class Topology:
     panels: tuple[Panel, ...] = ()
     controls: tuple[Control, ...] = ()
     gateways: tuple[Gateway, ...] = ()
+    proof: Proof = Proof()
 
     def __post_init__(self) -> None:
         """Refuse a graph that cannot run."""

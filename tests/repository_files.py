@@ -7,7 +7,16 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("headrace", "schemas", "models", "agents", "feeds", "gateways", "topologies")
+PACKAGES = (
+    "headrace",
+    "schemas",
+    "models",
+    "agents",
+    "feeds",
+    "gateways",
+    "proofs",
+    "topologies",
+)
 CODE = (*PACKAGES, "tests", "benchmarks")
 
 

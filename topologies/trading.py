@@ -18,6 +18,7 @@ from agents.trading.limits import RiskLimits
 from agents.trading.paper_venue import PaperVenueRules
 from feeds import open_feed
 from headrace import Panel, Sink, Source, Step, Topology
+from proofs.trading import trading_proof
 from schemas import topics as t
 from topologies.controls import trading_controls
 from topologies.panels import position_row
@@ -88,4 +89,5 @@ TOPOLOGY = Topology(
     ),
     panels=(Panel("positions and PnL", t.POSITION, position_row),),
     controls=trading_controls(LIMITS),
+    proof=trading_proof(LIMITS),
 )

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from headrace.cli import control, export, feed, graph, model, state, topics, up, worker
+from headrace.cli import control, export, faults, feed, graph, model, state, topics, up, worker
 from headrace.errors import HeadraceError, UsageError
 
 EXIT_FAILED = 1
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("worker")(worker.worker)
 app.command("feed")(feed.feed)
+app.command("faults")(faults.faults)
 app.command("control", context_settings=control.ANY_OPTION)(control.control)
 app.command("topics")(topics.topics)
 app.command("state")(state.state)

@@ -77,6 +77,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._deaths: deque[float] = deque(maxlen=RESTARTS_MAX)
         self._ending = threading.Event()
+        self._held_down = threading.Event()
         self.ready: Future[None] = Future()
         # A daemon, so that a crash elsewhere never leaves the interpreter waiting for a server.
         self._thread = threading.Thread(target=self._run, name=f"serve-{server.name}", daemon=True)
@@ -96,6 +97,17 @@ class Child:
         process = self._process
         if process is not None:
             process.kill()
+
+    def take_down(self, number: signal.Signals) -> None:
+        """End the process with a signal; it stays away until `bring_back`."""
+        self._held_down.set()
+        process = self._process
+        if process is not None:
+            process.send_signal(number)
+
+    def bring_back(self) -> None:
+        """Let the supervisor start again what was taken down."""
+        self._held_down.clear()
 
     def ask_to_end(self) -> None:
         """Tell the server's thread to end it: politely, then not; `join` waits for that."""
@@ -118,7 +130,10 @@ class Child:
             self.ready.set_result(None)
             while not self._ending.wait(POLL_S):
                 self._bound_log()
-                if self._process is not None and self._process.poll() is not None:
+                dead = self._process is not None and self._process.poll() is not None
+                if dead and self._held_down.is_set():
+                    self.state = "stopped"
+                elif dead and self._process is not None:
                     self._revive(self._process.returncode)
             ended = "stopped"
         except (HeadraceError, OSError, subprocess.SubprocessError, psutil.Error) as error:

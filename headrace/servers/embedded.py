@@ -1,6 +1,7 @@
 """The servers of one run: embedded children and real ones, started together, ended together."""
 
 import contextlib
+import signal
 from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass, field
@@ -89,9 +90,24 @@ class Servers:
 
     def kill(self, name: str) -> None:
         """Kill an embedded server as a crash would; the supervisor brings it back."""
+        self._embedded(name).kill()
+
+    def take_down(self, name: str, *, politely: bool) -> None:
+        """End an embedded server, as a crash would or as it wishes; `bring_back` starts it again.
+
+        Raises:  UsageError if it is not embedded.
+        """
+        child = self._embedded(name)
+        child.take_down(child.server.stop_signal if politely else signal.SIGKILL)
+
+    def bring_back(self, name: str) -> None:
+        """Start again a server that was taken down."""
+        self._embedded(name).bring_back()
+
+    def _embedded(self, name: str) -> Child:
         if name not in self._children:
             raise UsageError(f"servers: {name} is not embedded, so it cannot be killed")
-        self._children[name].kill()
+        return self._children[name]
 
     def _wanted(self) -> list[str]:
         return [name for name in NAMES if name in self._only]

@@ -102,13 +102,18 @@ class Process:
                     self.said = json.loads(line)
 
     @property
+    def pid(self) -> int | None:
+        """Return the child's process id, or None if it does not run."""
+        return None if self._child is None or self._child.poll() is not None else self._child.pid
+
+    @property
     def exit_code(self) -> int | None:
         """Return how the child ended, or None while it runs."""
         return None if self._child is None else self._child.poll()
 
-    def revive(self) -> bool:
+    def revive(self, restarts_max: int = RESTARTS_MAX) -> bool:
         """Start a child that died again; False if it has died too often."""
-        if self.restarts >= RESTARTS_MAX:
+        if self.restarts >= restarts_max:
             return False
         self.restarts += 1
         self._cpu_before_s = self.cpu_s
@@ -131,6 +136,13 @@ class Process:
         """Tell the child to finish what it has and end."""
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(signal.SIGTERM)
+
+    def send(self, number: signal.Signals) -> bool:
+        """Send the child a signal; return whether it was there to take it."""
+        if self._child is None or self._child.poll() is not None:
+            return False
+        self._child.send_signal(number)
+        return True
 
     def kill(self) -> None:
         """End the child as a crash would."""

@@ -148,15 +148,7 @@ class Run:
         self.workers.append(worker)
 
     def _process(self, name: str, arguments: list[str]) -> Process:
-        environment = {
-            "HEADRACE_HOME": str(self._home),
-            "HEADRACE_KAFKA": self.endpoints.kafka,
-            "HEADRACE_POSTGRES": self.endpoints.postgres,
-            "HEADRACE_REDIS": self.endpoints.redis,
-            # Arrow, numba and BLAS would each start a thread a core in every process.
-            "OMP_NUM_THREADS": "1",
-            "NUMBA_NUM_THREADS": "1",
-        }
+        environment = process_environment(self._home, self.endpoints)
         arguments = [*arguments, f"--project={self._project.folder}"]
         return Process(name, arguments, environment, self._home / "logs" / f"{name}.log")
 
@@ -185,6 +177,19 @@ class Run:
             return False
         worker.stats = answer.json()
         return bool(worker.stats["is_ready"])
+
+
+def process_environment(home: Path, endpoints: Endpoints) -> dict[str, str]:
+    """Return what a process of a run is told by its environment."""
+    return {
+        "HEADRACE_HOME": str(home),
+        "HEADRACE_KAFKA": endpoints.kafka,
+        "HEADRACE_POSTGRES": endpoints.postgres,
+        "HEADRACE_REDIS": endpoints.redis,
+        # Arrow, numba and BLAS would each start a thread a core in every process.
+        "OMP_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+    }
 
 
 def step_order(topology: Topology) -> list[str]:

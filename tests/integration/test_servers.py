@@ -119,6 +119,22 @@ def test_killed_server_comes_back_on_the_same_port(servers: Servers, name: str) 
     assert answers[name]()
 
 
+@pytest.mark.parametrize("politely", [False, True])
+def test_server_taken_down_stays_away_until_it_is_brought_back(
+    home: Path, *, politely: bool
+) -> None:
+    with up(home, REDIS) as servers:
+        set_key(servers.endpoints.redis, "kept", "yes")
+
+        servers.take_down("redis", politely=politely)
+        wait_until(lambda: servers.states()[0].state == "stopped", "redis is away")
+        assert servers.states()[0].pid is None
+        servers.bring_back("redis")
+        wait_until(lambda: servers.states()[0].state == "running", "redis is back")
+
+        assert get_key(servers.endpoints.redis, "kept") == "yes"
+
+
 def test_nothing_outlives_a_parent_that_is_killed(home: Path) -> None:
     program = (
         "import sys; from headrace.servers import Servers; from headrace.settings import Settings\n"

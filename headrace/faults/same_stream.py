@@ -1,0 +1,55 @@
+"""Which topics are a function of the input alone, and within what their records keep an order."""
+
+from collections.abc import Mapping, Sequence
+
+from headrace.runtime.topics import changelog_topic
+from headrace.topology import Step, Topology
+
+
+def same_streams(
+    topology: Topology, fields: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Return by topic the fields within whose values a run writes the same records in one order.
+
+    A step's outputs are a function of the input if all it reads is, and if it sees that in one
+    order: one topic, or several merged by sequence. They keep the order of what caused them within
+    a key of each topic on the way, as far as the record (`fields` by topic) still names it.
+    Topics that several readers' timing decides are left out: only invariants hold of them.
+    """
+    orders: dict[str, tuple[str, ...]] = {topology.source.topic.name: topology.source.topic.key}
+    undecided = {
+        topic.name for step in topology.steps if not _sees_one_order(step) for topic in step.writes
+    }
+    for step in topology.steps:
+        reads = {topic.name for topic in step.reads}
+        if not _sees_one_order(step) or not reads <= orders.keys() or reads & undecided:
+            continue
+        upstream = [name for topic in step.reads for name in orders[topic.name]]
+        for topic in step.writes:
+            if topic.name not in undecided:
+                orders[topic.name] = tuple(dict.fromkeys([*topic.key, *upstream]))
+    return {name: _known(name, order, fields) for name, order in orders.items()}
+
+
+def same_states(
+    topology: Topology, runs: Sequence[Sequence[Step]], orders: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return the changelogs of the runs of fused steps whose state is a function of the input."""
+    return [
+        changelog_topic(topology, run)
+        for run in runs
+        if all(
+            _sees_one_order(step) and all(topic.name in orders for topic in step.reads)
+            for step in run
+        )
+    ]
+
+
+def _sees_one_order(step: Step) -> bool:
+    return len(step.reads) == 1 or bool(step.merge)
+
+
+def _known(
+    topic: str, order: Sequence[str], fields: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    return tuple(name for name in order if name in fields[topic])

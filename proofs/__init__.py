@@ -1,0 +1,1 @@
+"""What must hold whatever fails: the invariants `headrace faults` checks, one topology a module."""
