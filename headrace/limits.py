@@ -11,6 +11,10 @@ CHANNEL_BATCHES_MAX = 4
 """Batches waiting between the reader and an agent: enough to hide a poll, few enough that a
 rebalance drains them at once."""
 
+RECORD_BYTES_MAX = 18 * 2**20
+"""One record with its headers: the longest frame (`feeds/limits.py`) and, on the dead letter, what
+was wrong with it. Kafka's own bound is 1 MB."""
+
 PRODUCER_RECORDS_MAX = 400_000
 """Records librdkafka holds unsent; a full queue stops the agent that fills it."""
 

@@ -26,6 +26,7 @@ def producer(bootstrap: str, client_id: str) -> dict[str, Any]:
         "compression.type": "lz4",
         # A batch is handed over in one call, so waiting longer gathers nothing.
         "linger.ms": 0.5,
+        "message.max.bytes": limits.RECORD_BYTES_MAX,
         "batch.num.messages": limits.BATCH_RECORDS_MAX,
         "batch.size": 2**20,
         "queue.buffering.max.messages": limits.PRODUCER_RECORDS_MAX,
@@ -67,6 +68,9 @@ def reader(bootstrap: str, client_id: str) -> dict[str, Any]:
         "queued.min.messages": 50_000,
         "fetch.message.max.bytes": 4 * 2**20,
         "fetch.queue.backoff.ms": 5,
+        # The end of a log is told by an answer without records, which the broker would hold for
+        # 500 ms; a restore reads to the end several times.
+        "fetch.wait.max.ms": 50,
         "check.crcs": True,
     }
 

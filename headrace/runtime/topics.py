@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from headrace import limits
 from headrace.kafka.admin import TopicPlan
 from headrace.runtime.chain import fused
 from headrace.topology import Step, Topology
@@ -17,6 +18,7 @@ RETENTION_BYTES = 4 * 2**30
 SEGMENT_BYTES = 256 * 2**20
 
 LOG = {
+    "max.message.bytes": str(limits.RECORD_BYTES_MAX),
     "cleanup.policy": "delete",
     "retention.ms": str(RETENTION_MS),
     "retention.bytes": str(RETENTION_BYTES),
@@ -29,7 +31,7 @@ COMPACTED = {
     "cleanup.policy": "compact",
     "segment.bytes": str(SEGMENT_BYTES // 4),
     "min.cleanable.dirty.ratio": "0.3",
-    "max.message.bytes": str(8 * 2**20),
+    "max.message.bytes": str(limits.RECORD_BYTES_MAX),
 }
 
 

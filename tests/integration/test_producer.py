@@ -1,10 +1,16 @@
 """What a producer sends lands where it was told to, in the order it was given."""
 
+import numpy as np
+
+from feeds.limits import LINE_BYTES_MAX
 from headrace.kafka.admin import Admin, TopicPlan
 from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
+from headrace.limits import DETAIL_CHARACTERS_MAX
+from headrace.runtime.topics import LOG
 
 TOPIC = "test.producer.partitions.v1"
+LARGE = "test.producer.large.v1"
 PARTITIONS = 4
 
 
@@ -25,3 +31,17 @@ def test_records_land_in_the_partitions_they_are_given(kafka: str) -> None:
         for partition in range(PARTITIONS)
     }
     assert found == expected
+
+
+def test_a_record_as_large_as_a_frame_may_be_is_written_with_its_dead_letter(kafka: str) -> None:
+    Admin(kafka).ensure([TopicPlan(LARGE, 1, LOG)])
+    # Random bytes: compression must not make it small.
+    value = np.random.default_rng(1).bytes(LINE_BYTES_MAX)
+    producer = Producer(kafka, "test")
+
+    producer.send(LARGE, [value], [b"key"])
+    producer.send(LARGE, [value], [b"key"], headers=[[("detail", b"x" * DETAIL_CHARACTERS_MAX)]])
+    producer.flush()
+
+    values = [found for part in read_all(kafka, {LARGE: 1}) for found in part.values]
+    assert values == [value, value]
