@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -71,7 +72,19 @@ def where(servers: Servers) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def done(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
-    folder = tmp_path_factory.mktemp("run")
+    with recorded_run(tmp_path_factory.mktemp("run"), shared_data) as run:
+        yield run
+
+
+@pytest.fixture
+def done_apart(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """The same on servers of its own, for a test that adds to it."""
+    with recorded_run(tmp_path_factory.mktemp("run-apart"), shared_data) as run:
+        yield run
+
+
+@contextmanager
+def recorded_run(folder: Path, shared_data: Path) -> Iterator[Done]:
     settings = Settings.load(home=folder / "servers", kafka=None, postgres=None, redis=None)
     feed = f"capture:{shared_data / 'binance' / RECORDING}.gz"
     with Servers(settings) as servers:
@@ -156,20 +169,20 @@ def test_redis_keeps_the_latest_record_of_each_key(done: Done) -> None:
 
 
 def test_a_second_recording_of_the_instrument_trades_beside_the_first(
-    done: Done, shared_data: Path
+    done_apart: Done, shared_data: Path
 ) -> None:
     """The day after, under another name: its sequences begin again, and none is a repeat."""
-    recording = done.folder / "second_ethusdt_20240809.gz"
+    recording = done_apart.folder / "second_ethusdt_20240809.gz"
     shutil.copy(shared_data / "binance" / "spot_ethusdt_20240809.gz", recording)
-    report = done.folder / "second.json"
-    run = start_run(done.folder, report, f"capture:{recording}", **where(done.servers))
+    report = done_apart.folder / "second.json"
+    run = start_run(done_apart.folder, report, f"capture:{recording}", **where(done_apart.servers))
 
     second = finish_run(run, report)
 
     orders = query(
-        done.servers.endpoints.postgres,
+        done_apart.servers.endpoints.postgres,
         "SELECT source, count(DISTINCT client_order_id) FROM order_event_v1 GROUP BY 1",
     )
     assert second["frames"]["adds_up"]
     assert set(dict(orders)) == {"spot_ethusdt", "second_ethusdt"}
-    assert_sound(done.servers.endpoints.postgres)
+    assert_sound(done_apart.servers.endpoints.postgres)
