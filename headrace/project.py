@@ -18,7 +18,8 @@ class Project:
                 f"{self.folder}: expected a project with a folder topologies/, found none; "
                 "change into the project, or name it with --project"
             )
-        if str(self.folder) not in sys.path:
+        # First, even if it is there already: another project's packages have the same names.
+        if sys.path[:1] != [str(self.folder)]:
             sys.path.insert(0, str(self.folder))
 
     @property
