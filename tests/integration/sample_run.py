@@ -104,9 +104,7 @@ def wait_for(what: str, is_so: Callable[[], bool]) -> None:
 class WorkerProcess:
     """`headrace worker vwap` as a process of its own."""
 
-    def __init__(
-        self, bootstrap: str, home: Path, *command: str, folder: Path = PROJECT, **settings: str
-    ) -> None:
+    def __init__(self, bootstrap: str, home: Path, *command: str, **settings: str) -> None:
         self.port = free_port()
         default = ("-m", "headrace", "worker", "vwap", f"--project={PROJECT}")
         arguments = command or (*default, f"--web-port={self.port}")
@@ -116,7 +114,7 @@ class WorkerProcess:
         environment |= {f"HEADRACE_{name.upper()}": value for name, value in settings.items()}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *arguments], env=environment, stdout=log, stderr=log, cwd=folder
+                [sys.executable, *arguments], env=environment, stdout=log, stderr=log, cwd=PROJECT
             )
 
     def get(self, path: str) -> httpx.Response:
@@ -168,11 +166,9 @@ def headrace(bootstrap: str, home: Path, *arguments: str) -> Any:
 
 
 @contextmanager
-def worker(
-    bootstrap: str, home: Path, *command: str, folder: Path = PROJECT, **settings: str
-) -> Iterator[WorkerProcess]:
+def worker(bootstrap: str, home: Path, *command: str, **settings: str) -> Iterator[WorkerProcess]:
     """Give a worker that is killed at the end, if it still runs; `settings` are HEADRACE_ ones."""
-    running = WorkerProcess(bootstrap, home, *command, folder=folder, **settings)
+    running = WorkerProcess(bootstrap, home, *command, **settings)
     try:
         yield running
     finally:

@@ -100,7 +100,7 @@ def all_of(state: str, reason: str = "") -> set[tuple[str, str, str]]:
 
 def executing(bootstrap: str, home: Path) -> Any:
     command = ("-m", "headrace", "worker", "trading", "--step=execution", f"--project={ROOT}")
-    return sample.worker(bootstrap, home, *command, folder=ROOT)
+    return sample.worker(bootstrap, home, *command)
 
 
 def wait_until_obeyed(bootstrap: str) -> None:
