@@ -195,6 +195,7 @@ class Intake:
                     "does not keep the topics of a chain together"
                 )
             self._places.setdefault(unit, set()).add(place)
+        self._start_others_again()
         self._stand_by()
         self.has_joined = True
 
@@ -203,12 +204,14 @@ class Intake:
         # commit is through, before another owner may start.
         log.info("partitions_revoked", lane=self._lane, partitions=_numbers(places))
         self._worker.release(self._forget(places), places, self._consumer.metadata())
+        self._start_others_again()
         self._stand_by()
 
     def _on_lost(self, places: Sequence[Place]) -> None:
         log.warning("partitions_lost", lane=self._lane, partitions=_numbers(places))
         self._forget(places)
         self._worker.abandon()
+        self._start_others_again()
         self._stand_by()
 
     def _forget(self, places: Sequence[Place]) -> set[Unit]:
@@ -224,6 +227,16 @@ class Intake:
         self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._paused -= gone
         return units
+
+    def _start_others_again(self) -> None:
+        """Say anew from where the places that stay are read.
+
+        The client moves their position in a rebalance: back to where they were started, or past
+        what it had fetched and not delivered yet.
+        """
+        for place, claim in self._claims.items():
+            self._known[place] = Start(self.read_to[place], claim, _deadline_s())
+        self._claims = {}  # what comes before that is from the wrong position
 
     def _stand_by(self) -> None:
         if self._stood_by:
@@ -268,13 +281,14 @@ class Intake:
         for place, claim in claims.items():
             low, high = self._consumer.bounds(*place)
             start = _in_log(place, known.get(place, low), low, high)
-            self._known[place] = Start(start, claim, monotonic() + limits.REQUEST_TIMEOUT_S)
+            self._known[place] = Start(start, claim, _deadline_s())
 
     def _start_known(self) -> None:
         """Begin to read at known places, as soon as the client lets us."""
         for place, start in list(self._known.items()):
             if self._consumer.start({place: start.offset}):
                 del self._known[place]
+                log.info("reading", lane=self._lane, place=place, offset=start.offset)
                 self._paused.discard(place)
                 self.read_to[place] = start.offset
                 self._claims[place] = start.claim
@@ -307,7 +321,8 @@ class Intake:
         offsets: Offsets = {}
         while not self.committed.empty():
             offsets |= self.committed.get()
-        mine = {place: offset for place, offset in offsets.items() if place in self._claims}
+        owned = self._claims.keys() | self._known.keys()
+        mine = {place: offset for place, offset in offsets.items() if place in owned}
         if mine:
             self._consumer.commit(mine)
 
@@ -334,6 +349,10 @@ class Intake:
             for bad in decoded.bad
         ]
         return _part(raw, decoded.records, decoded.rows.tolist() if decoded.bad else None), dead
+
+
+def _deadline_s() -> float:
+    return monotonic() + limits.REQUEST_TIMEOUT_S
 
 
 def _numbers(places: Sequence[Place]) -> list[int]:

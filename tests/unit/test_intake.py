@@ -1,0 +1,156 @@
+# ruff: noqa: ARG002  (the fakes take what the client and the lane are given)
+"""What an intake reads across rebalances: everything once, whatever the client does with its place.
+
+librdkafka moves the position of partitions that stay when others come or go: back to where they
+were started, which delivers records again, or past what it had fetched and not yet delivered.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import pyarrow as pa
+
+from headrace.avro.wire import Decoded
+from headrace.kafka.consumer import Fetched, Offsets, Place, RawPart, Rebalance
+from headrace.runtime.intake import Intake
+from headrace.runtime.stats import Stats
+from headrace.runtime.work import Unit
+
+TOPIC = "test.number.v1"
+KEPT, MOVED = (TOPIC, 0), (TOPIC, 1)
+
+
+class FakeClient:
+    """A log of numbers in each partition, and a position in it that a rebalance spoils."""
+
+    def __init__(self, log: Mapping[Place, int]) -> None:
+        self.log = dict(log)
+        self.positions: Offsets = {}
+        self.due: list[tuple[str, Sequence[Place]]] = []
+        self.spoil: dict[Place, int] = {}
+
+    def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
+        self.rebalance = rebalance
+
+    def poll(self, records_max: int, timeout_s: float) -> Fetched:
+        for what, places in self.due:
+            getattr(self.rebalance, what)(places)
+            self.positions |= self.spoil
+            if what != "assigned":
+                self.positions = {p: o for p, o in self.positions.items() if p not in places}
+        self.due.clear()
+        parts = []
+        for place, position in self.positions.items():
+            offsets = list(range(position, self.log[place]))
+            values: list[bytes | None] = [str(offset).encode() for offset in offsets]
+            if offsets:
+                parts.append(
+                    RawPart(*place, values, [None] * len(offsets), offsets, [0] * len(offsets))
+                )
+            self.positions[place] = self.log[place]
+        return Fetched(parts, dict(self.positions))
+
+    def start(self, starts: Offsets) -> bool:
+        self.positions |= starts
+        return True
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        return 0, self.log[topic, partition]
+
+    def committed(self, places: Sequence[Place]) -> Offsets:
+        return {}
+
+    def lag(self, offsets: Offsets) -> int:
+        return 0
+
+    def metadata(self) -> None:
+        """Nobody asks for it here."""
+
+    def is_member(self) -> bool:
+        return True
+
+
+class FakeWorker:
+    """Restores at once, from the beginning."""
+
+    def restore(self, unit: Unit) -> "Future[Any]":
+        done: Future[Any] = Future()
+        done.set_result(None)
+        return done
+
+    def discard(self, restore: "Future[Any]") -> None:
+        """Nothing was restored."""
+
+    def adopt(self, unit: Unit, restored: Any, claims: Mapping[Place, int], group: Any) -> Offsets:
+        return {}
+
+    def claim(self, claims: Mapping[Place, int]) -> None:
+        """Whatever is read is taken."""
+
+    def release(self, units: Collection[Unit], places: Collection[Place], group: Any) -> None:
+        """Nothing is held."""
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+
+class AsText:
+    """Decodes nothing: the values themselves are looked at."""
+
+    def decode(self, values: Sequence[bytes | None]) -> Decoded:
+        count = len(values)
+        rows = pa.array(range(count)).to_numpy()
+        return Decoded(pa.record_batch({"value": list(values)}), rows, [])
+
+
+def intake_on(client: FakeClient) -> Intake:
+    intake = Intake(
+        "lane",
+        owner="step",
+        topics=[TOPIC],
+        consumer=client,  # type: ignore[arg-type]  # a fake
+        decoders={TOPIC: AsText()},  # type: ignore[dict-item]  # a fake
+        stats=Stats(),
+        unit_of=lambda place: place[1],
+    )
+    intake.join(FakeWorker())  # type: ignore[arg-type]  # a fake
+    client.due.append(("assigned", [KEPT, MOVED]))
+    return intake
+
+
+def offsets_read(intake: Intake, place: Place, reads: int) -> list[int]:
+    found: list[int] = []
+    for _ in range(reads):
+        for part in intake.read().parts:
+            if (part.topic, part.partition) == place:
+                found += part.offsets.tolist()
+    return found
+
+
+def test_what_the_client_skips_when_others_go_is_read() -> None:
+    client = FakeClient({KEPT: 10, MOVED: 10})
+    intake = intake_on(client)
+    before = offsets_read(intake, KEPT, 3)
+
+    client.log[KEPT] = 20
+    client.due.append(("revoked", [MOVED]))
+    client.spoil = {KEPT: 20}
+    after = offsets_read(intake, KEPT, 3)
+
+    assert before == list(range(10))
+    assert after == list(range(10, 20))
+    assert intake.read_to[KEPT] == 20
+
+
+def test_what_the_client_delivers_again_when_others_come_is_dropped() -> None:
+    client = FakeClient({KEPT: 10, MOVED: 10, (TOPIC, 2): 5})
+    intake = intake_on(client)
+    offsets_read(intake, KEPT, 3)
+
+    client.log[KEPT] = 20
+    client.due.append(("assigned", [(TOPIC, 2)]))
+    client.spoil = {KEPT: 0}
+    after = offsets_read(intake, KEPT, 4)
+
+    assert after == list(range(10, 20))
