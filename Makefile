@@ -10,7 +10,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-timescale faults faults-broken image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
+.PHONY: setup up halt test test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -40,8 +40,11 @@ test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages
 faults: setup ## ten seeds of faults against the trading graph; writes docs/faults.md
 	$(TIMEOUT) 7200 $(BIN)/python benchmarks/faults.py
 
+faults-short: setup ## one short storm on a small sample project
+	$(TIMEOUT) 1800 $(BIN)/python -m pytest -m slow tests/faults/test_prover.py -k short_storm
+
 faults-broken: setup ## break the workers on purpose: the prover must notice
-	$(TIMEOUT) 3600 $(BIN)/python -m pytest -m slow tests/faults/test_prover.py
+	$(TIMEOUT) 3600 $(BIN)/python -m pytest -m slow tests/faults/test_prover.py -k broken_build
 
 image-test: setup ## build the image from a local base and run a worker from it (root, Debian)
 	$(TIMEOUT) 2400 infra/image/test.sh
