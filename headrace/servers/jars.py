@@ -17,7 +17,7 @@ from headrace.servers.command import Command, run_to_end
 
 _log = structlog.get_logger(__name__)
 
-KAFKA_VERSION = "4.3.1"
+KAFKA_VERSION = "4.2.1"
 _COORDINATES = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:1.7.36"
 # The digest of each jar, as requirements.lock has them for wheels; made with sha256sum when the
 # version is raised.

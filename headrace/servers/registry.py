@@ -41,6 +41,7 @@ def registry_app(schemas: SchemaLog) -> FastAPI:
 
     @app.get("/subjects")
     def subjects() -> list[str]:
+        schemas.refresh()
         return sorted(schemas.versions)
 
     @app.get("/schemas/ids/{schema_id}")
@@ -78,6 +79,8 @@ def registry_app(schemas: SchemaLog) -> FastAPI:
         raise HTTPException(404, f"subject {subject} has no such schema")
 
     def _require(subject: str) -> None:
+        if subject not in schemas.versions:
+            schemas.refresh()
         if subject not in schemas.versions:
             raise HTTPException(404, f"subject {subject} not found")
 

@@ -11,8 +11,10 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from headrace.avro.schema import load_schema
 from headrace.kafka.admin import Admin
 from headrace.kafka.producer import Producer
+from headrace.kafka.schema_log import SCHEMAS_TOPIC, SchemaLog
 from headrace.project import Project
 from headrace.runtime.topics import plans
 from headrace.servers import Servers
@@ -175,3 +177,17 @@ def test_any_confluent_client_reads_the_topics(bootstrap: str, tmp_path: Path) -
 
     assert rows == sample.read_vwaps(bootstrap)
     assert latest.version == 1
+
+
+def test_the_registry_tells_of_what_is_registered_while_it_serves_and_of_nothing_unreadable(
+    bootstrap: str,
+) -> None:
+    schema = load_schema(Path("schemas/avro"), "trade.v1")
+    with RegistryServer(bootstrap) as registry, SchemaRegistryClient({"url": registry.url}) as api:
+        other = Producer(bootstrap, "other")
+        other.send(SCHEMAS_TOPIC, [b"{}", b"no"], [b'{"keytype":"SCHEMA"}', b"no"])
+        other.flush()
+        log = SchemaLog(bootstrap)
+        log.register("late-value", schema)
+        log.close()
+        sample.wait_for("the late subject", lambda: "late-value" in api.get_subjects())
