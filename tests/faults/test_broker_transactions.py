@@ -1,6 +1,6 @@
 """A broker killed while transactions end: none of them may stay open in its logs.
 
-Kafka 4.3.0 and 4.3.1 fail this, two kills in three: after the restart the coordinator takes partitions
+Kafka 4.3.0 and 4.3.1 may fail this: after the restart the coordinator takes partitions
 that have no leader yet for deleted ones, and never ends the transaction there (KAFKA-20734).
 """
 
