@@ -164,7 +164,7 @@ def _judge_process(name: str, kept: Sequence[Sample], expected: int) -> ProcessV
 def tables(verdict: Verdict) -> list[str]:
     """Return the verdict as tables of a page."""
     return [
-        "| process | MiB start | end | slope/min | ± | handles start | end | slope/min | threads | |",
+        "| process | MiB start | end | slope/min | ± | handles | end | slope/min | threads | |",
         "|---|" + "---|" * 9,
         *(
             f"| {p.name} | {p.start.private_mb:,.0f} | {p.end.private_mb:,.0f} | "

@@ -88,7 +88,9 @@ class Lane:
 
     def discard(self, restore: "Future[Any]") -> None:
         """Forget what was restored for nothing."""
-        self.restoring.submit(self._discard, restore)
+        # One that has not begun must not: it would fence the next owner, who is at work by then.
+        if not restore.cancel():
+            self.restoring.submit(self._discard, restore)
 
     def stand_by(self, units: Collection[Unit]) -> None:
         """Keep the state of these units warm from now on, and of no others."""
