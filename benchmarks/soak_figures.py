@@ -15,7 +15,8 @@ MEMORY_SLOPE_MB_A_MINUTE_MAX = 0.5
 """0.7 GiB a day, were it to go on: what is flat lies below it even if measured for minutes only."""
 
 HANDLES_SLOPE_A_MINUTE_MAX = 0.2
-"""One in 5 min. Segments of Kafka's log are not among them: they are as many as is kept."""
+"""One in 5 min. Files that keep data are not among them: they grow with what is kept, up to the
+settings of whoever keeps it (RocksDB 64 a task, PostgreSQL 1,000 a process)."""
 
 LAG_RECORDS_MAX = 2 * limits.FEED_BACKLOG_RECORDS_MAX
 """The feed pauses above half of it; what it has sent until it looks comes on top."""
@@ -31,13 +32,13 @@ class Process(msgspec.Struct, frozen=True):
     """One process, or PostgreSQL's whole group, at one time.
 
     `private_mb` is the memory nobody else shares (USS), where it may be read; `handles` leaves out
-    the segments of Kafka's log, which are `segments`. `pids` tells a restart.
+    files that keep data, which are `data_files`. `pids` tells a restart.
     """
 
     private_mb: float
     resident_mb: float
     handles: int
-    segments: int
+    data_files: int
     threads: int
     pids: tuple[int, ...]
 
@@ -164,13 +165,13 @@ def _judge_process(name: str, kept: Sequence[Sample], expected: int) -> ProcessV
 def tables(verdict: Verdict) -> list[str]:
     """Return the verdict as tables of a page."""
     return [
-        "| process | MiB start | end | slope/min | ± | handles | end | slope/min | threads | |",
-        "|---|" + "---|" * 9,
+        "| process | MiB start | end | slope/min | ± | handles | end | slope/min | data files | threads | |",
+        "|---|" + "---|" * 10,
         *(
             f"| {p.name} | {p.start.private_mb:,.0f} | {p.end.private_mb:,.0f} | "
             f"{p.memory.slope_a_minute:+.2f} | {p.memory.error_a_minute:.2f} | "
             f"{p.start.handles} | {p.end.handles} | {p.handles.slope_a_minute:+.2f} | "
-            f"{p.start.threads} → {p.end.threads} | "
+            f"{p.start.data_files} → {p.end.data_files} | {p.start.threads} → {p.end.threads} | "
             f"{'**' + '; '.join(p.breaks) + '**' if p.breaks else 'held'} |"
             for p in verdict.processes
         ),

@@ -7,7 +7,8 @@ import psutil
 
 from benchmarks.soak_figures import Process
 
-SEGMENT_ENDINGS = (".log", ".index", ".timeindex", ".txnindex", ".snapshot")
+DATA_FOLDERS = ("/kafka/data/", "/postgres/", "/state/")
+GONE = " (deleted)"
 PARTS = ("--step=", "--sink=", "--gateway=")
 COMMANDS = ("up", "feed")
 
@@ -53,15 +54,20 @@ def _sample(process: psutil.Process) -> Process:
     except psutil.AccessDenied:
         private_mb = resident_mb
     opened = _opened(process)
-    segments = sum(1 for path in opened if path.endswith(SEGMENT_ENDINGS) and "/kafka/" in path)
+    data_files = sum(map(is_data_file, opened))
     return Process(
         round(private_mb, 2),
         round(resident_mb, 2),
-        len(opened) - segments,
-        segments,
+        len(opened) - data_files,
+        data_files,
         process.num_threads(),
         (process.pid,),
     )
+
+
+def is_data_file(path: str) -> bool:
+    """Say whether a descriptor leads to a file that keeps data; one deleted meanwhile keeps none."""
+    return any(folder in path for folder in DATA_FOLDERS) and not path.endswith(GONE)
 
 
 def _opened(process: psutil.Process) -> list[str]:
@@ -83,7 +89,7 @@ def _joined(one: Process, other: Process) -> Process:
         one.private_mb + other.private_mb,
         one.resident_mb + other.resident_mb,
         one.handles + other.handles,
-        one.segments + other.segments,
+        one.data_files + other.data_files,
         one.threads + other.threads,
         one.pids + other.pids,
     )

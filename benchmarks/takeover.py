@@ -6,6 +6,7 @@ Writes the section "takeover" of docs/faults.md. Exit code 1 if a case misses it
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -22,8 +23,11 @@ from benchmarks.touches import Feed, Outputs, keys_a_partition
 from headrace.faults.fleet import Fleet
 from headrace.faults.run import lane_groups_of
 from headrace.project import Project
+from headrace.runtime.assemble import Choice
+from headrace.runtime.topics import changelog_topic, lane_name
 from headrace.servers import Servers
 from headrace.settings import Settings
+from headrace.state.inspect import task_states
 from headrace.up.lag import LagWatch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -152,17 +156,16 @@ def measure(case: str, state_mb: float, session_ms: int, home: Path) -> Takeover
             fleet.start_workers()
             feed = Feed(bootstrap, topology.source.topic, project.schemas)
             outputs = Outputs(bootstrap, topology.steps[0].writes[0], project.schemas)
-            fill(feed, LagWatch(bootstrap, lane_groups_of(topology)), keys)
+            fill(fleet, feed, LagWatch(bootstrap, lane_groups_of(topology)), keys)
             if case == "with standby":
-                wait_for("standbys to be warm", has_stopped_growing(home / "pods"))
+                wait_for(fleet, "standbys to be warm", has_stopped_growing(home / "pods"))
             feed.start(keys)
-            killed, moved, entries, processed = strike(fleet, outputs, home / "logs")
+            moved, entries, processed = strike(fleet, outputs, home / "logs")
             feed.stop()
             outputs.close()
     for folder in ("kafka", "pods"):
         shutil.rmtree(home / folder)
     counts = keys_a_partition(keys, topology.source.topic.partitions)
-    say(f"{killed} had partitions {sorted(moved)}")
     return Takeover(
         case,
         session_ms,
@@ -174,35 +177,34 @@ def measure(case: str, state_mb: float, session_ms: int, home: Path) -> Takeover
     )
 
 
-def fill(feed: Feed, watch: LagWatch, keys: Sequence[str]) -> None:
+def fill(fleet: Fleet, feed: Feed, watch: LagWatch, keys: Sequence[str]) -> None:
     """Touch every key once and wait until all are counted."""
     say(f"filling the state of {len(keys):,} keys")
     for first in range(0, len(keys), KEYS_A_SEND):
         feed.send(keys[first : first + KEYS_A_SEND])
         if first % BACKLOG_MAX < KEYS_A_SEND:
             feed.flush()
-            wait_for("the filling", lambda: watch.worst() < BACKLOG_MAX)
+            wait_for(fleet, "the filling", lambda: watch.worst() < BACKLOG_MAX)
     feed.flush()
-    # A transaction's marker is an offset nobody commits at once.
-    wait_for("the filling", lambda: watch.worst() == 0)
+    wait_for(fleet, "the filling", lambda: watch.worst() == 0)
 
 
 def strike(
     fleet: Fleet, outputs: Outputs, logs: Path
-) -> tuple[str, set[int], list[Entry], dict[int, float]]:
-    """Kill the worker with most partitions; return it, them, what was logged, what took how long.
+) -> tuple[set[int], list[Entry], dict[int, float]]:
+    """Kill the worker with most partitions; return those, what was logged, what took how long.
 
     Of the partitions those that were processed again in time, by seconds from the kill.
     """
-    before = {name: logged((logs / f"{name}.log").read_text(), 0.0) for name in fleet.members}
-    owned = {name: partitions_of(entries) for name, entries in before.items()}
-    every = set().union(*owned.values())
-    wait_for("steady work", lambda: is_steady(outputs, every))
-    victim = max(owned, key=lambda name: len(owned[name]))
-    say(f"killing {victim}; partitions are {owned}")
+    every = set(range(fleet.topology.source.topic.partitions))
+    wait_for(fleet, "steady work", lambda: is_steady(outputs, every))
+    wait_for(fleet, "every worker to have partitions", lambda: len(owned(fleet)) == WORKERS)
+    mine = owned(fleet)
+    victim = max(mine, key=lambda name: len(mine[name]))
+    say(f"killing {victim}; partitions are {mine}")
     killed_at_ns, killed_at_s = time.time_ns(), time.monotonic()
     fleet.signal(victim, signal.SIGKILL, comes_back=False)
-    seen = outputs.first_of(owned[victim], sent_after_ns=killed_at_ns, timeout_s=TAKEOVER_S_MAX)
+    seen = outputs.first_of(mine[victim], sent_after_ns=killed_at_ns, timeout_s=TAKEOVER_S_MAX)
     entries = [
         entry
         for name in fleet.members
@@ -210,7 +212,26 @@ def strike(
         for entry in logged((logs / f"{name}.log").read_text(), killed_at_ns / 1e9)
         if entry.after_s >= 0
     ]
-    return victim, owned[victim], entries, {p: at - killed_at_s for p, at in seen.items()}
+    return mine[victim], entries, {p: at_s - killed_at_s for p, at_s in seen.items()}
+
+
+def owned(fleet: Fleet) -> dict[str, set[int]]:
+    """Return the partitions of each worker that has some, as their changelogs have it."""
+    topology = fleet.topology
+    (run,) = Choice().runs(topology)
+    source = topology.source.topic
+    tasks = task_states(
+        fleet.endpoints.kafka,
+        lane_name(topology, run),
+        changelog=changelog_topic(topology, run),
+        partitions=source.partitions,
+        inputs={source.name: source.partitions},
+        folder=Path(os.devnull),
+    )
+    found: dict[str, set[int]] = {}
+    for task in tasks:
+        found.setdefault(task.owner, set()).add(task.partition)
+    return found
 
 
 def is_steady(outputs: Outputs, partitions: set[int]) -> bool:
@@ -230,17 +251,6 @@ def logged(text: str, since_s: float) -> list[Entry]:
             after_s = datetime.fromisoformat(event["timestamp"]).timestamp() - since_s
             found += [Entry(event["event"], number, after_s, event) for number in numbers]
     return found
-
-
-def partitions_of(entries: Sequence[Entry]) -> set[int]:
-    """Return the partitions a worker was given and not asked to give back."""
-    mine: set[int] = set()
-    for entry in entries:
-        if entry.event == "partitions_assigned":
-            mine.add(entry.partition)
-        elif entry.event in {"partitions_revoked", "partitions_lost"}:
-            mine.discard(entry.partition)
-    return mine
 
 
 def worst(entries: Sequence[Entry], moved: set[int]) -> dict[str, Any]:
@@ -275,8 +285,8 @@ def size_bytes(file: Path) -> int:
         return 0
 
 
-def wait_for(what: str, is_so: Callable[[], bool]) -> None:
-    """Ask until something is so.
+def wait_for(fleet: Fleet, what: str, is_so: Callable[[], bool]) -> None:
+    """Ask until something is so, and start again workers that die meanwhile.
 
     Raises:  TimeoutError after a bound.
     """
@@ -284,6 +294,7 @@ def wait_for(what: str, is_so: Callable[[], bool]) -> None:
     while not is_so():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {WAIT_S_MAX:.0f} s for {what}")
+        fleet.tend()
         time.sleep(0.1)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.page import with_section
 from benchmarks.soak_figures import LAG_RECORDS_MAX, Line, Process, Sample, fit, judge, tables
-from benchmarks.soak_sampling import name_of
+from benchmarks.soak_sampling import is_data_file, name_of
 
 
 def samples(
@@ -127,6 +127,21 @@ def test_short_run_is_not_judged() -> None:
 )
 def test_processes_are_named_by_their_command_lines(command: str, name: str) -> None:
     assert name_of(command.split()) == name
+
+
+@pytest.mark.parametrize(
+    ("path", "is_data"),
+    [
+        ("/home/kafka/data/a-0/00.log", True),
+        ("/home/state/lane/0/000004.sst", True),
+        ("/home/state/lane/0/000004.sst (deleted)", False),
+        ("/home/postgres/data/base/5/16384", True),
+        ("socket:[1234]", False),
+        ("/home/kafka.jar", False),
+    ],
+)
+def test_files_that_keep_data_are_told_from_other_handles(path: str, is_data: bool) -> None:
+    assert is_data_file(path) is is_data
 
 
 def test_section_is_replaced_and_the_rest_of_the_page_is_kept() -> None:
