@@ -162,11 +162,17 @@ def _judge_process(name: str, kept: Sequence[Sample], expected: int) -> ProcessV
     return ProcessVerdict(name, start, end, memory, handles, tuple(breaks))
 
 
+COLUMNS = (
+    *("process", "MiB start", "end", "slope /min", "±"),
+    *("handles start", "end", "slope /min", "data files", "threads", ""),
+)
+
+
 def tables(verdict: Verdict) -> list[str]:
     """Return the verdict as tables of a page."""
     return [
-        "| process | MiB start | end | slope/min | ± | handles | end | slope/min | data files | threads | |",
-        "|---|" + "---|" * 10,
+        f"| {' | '.join(COLUMNS)} |",
+        "|---|" + "---|" * (len(COLUMNS) - 1),
         *(
             f"| {p.name} | {p.start.private_mb:,.0f} | {p.end.private_mb:,.0f} | "
             f"{p.memory.slope_a_minute:+.2f} | {p.memory.error_a_minute:.2f} | "

@@ -66,7 +66,7 @@ def _sample(process: psutil.Process) -> Process:
 
 
 def is_data_file(path: str) -> bool:
-    """Say whether a descriptor leads to a file that keeps data; one deleted meanwhile keeps none."""
+    """Say whether a descriptor leads to a file that keeps data; a deleted one keeps none."""
     return any(folder in path for folder in DATA_FOLDERS) and not path.endswith(GONE)
 
 

@@ -1,4 +1,4 @@
-"""What a task's store may take of its worker's memory: the state itself is in the tables already."""
+"""What a task's store may take of its worker's memory: the state is in the tables already."""
 
 import os
 from collections.abc import Iterator
