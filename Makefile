@@ -10,7 +10,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench-capture fuzz fuzz-guided help
+.PHONY: setup up halt test test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench-capture takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -51,6 +51,12 @@ image-test: setup ## build the image from a local base and run a worker from it 
 
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/capture.py --data ../shared/data/binance --repeat 20
+
+takeover: setup ## kill -9 of one of three workers with 1 GB of state; writes its part of docs/faults.md
+	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.takeover
+
+soak: setup ## the trading graph at full load for 30 minutes: memory, lag, handles; writes docs/soak.md
+	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.soak --minutes 30
 
 fuzz: setup ## every parser, INPUTS of them (24 million); goes on where it broke off; writes docs/fuzzing.md
 	nice -n 10 $(BIN)/python -m tests.fuzz.campaign --inputs $(INPUTS) --seed $(SEED) --out $(OUT)

@@ -124,7 +124,7 @@ class FakeJournal:
         self.before_commit: Callable[[], None] = lambda: None
         self.after_commit: Callable[[], None] = lambda: None
 
-    def restore(self, partition: int) -> Restored:
+    def restore(self, partition: int, is_lost: Callable[[], bool]) -> Restored:  # noqa: ARG002 (the protocol's)
         """Return what is committed, and fence whoever had the partition before."""
         self._log.owners[partition] += 1
         return replace(self.committed(partition), source=self._log.owners[partition])
@@ -332,7 +332,7 @@ def part(
 
 def adopt(processor: GatewayProcessor, partition: int) -> Offsets:
     """Give a partition to a processor; return from where it wants it read."""
-    starts = processor.adopt(partition, processor.restore(partition), None)
+    starts = processor.adopt(partition, processor.restore(partition, lambda: False), None)
     assert starts is not None
     return starts
 

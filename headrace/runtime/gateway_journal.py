@@ -40,7 +40,7 @@ class Journal(Protocol):
 
     # The restoring thread's.
 
-    def restore(self, partition: int) -> Restored:
+    def restore(self, partition: int, is_lost: Callable[[], bool]) -> Restored:
         """Return what is committed of a partition, and fence those who owned it before."""
 
     def stand_by(self, partitions: Collection[int]) -> None:
@@ -117,9 +117,9 @@ class KafkaJournal:
         self._layout = layout
         self._held: dict[int, _Held] = {}
 
-    def restore(self, partition: int) -> Restored:
+    def restore(self, partition: int, is_lost: Callable[[], bool]) -> Restored:
         """Return what is committed of a partition, and fence those who owned it before."""
-        store, checkpoint = self._restorer.restore(partition)
+        store, checkpoint = self._restorer.restore(partition, is_lost)
         return _restored(_Held(store, checkpoint))
 
     def stand_by(self, partitions: Collection[int]) -> None:

@@ -76,9 +76,9 @@ class GatewayProcessor:
         self._reports_written = 0
         self._letters_written = 0
 
-    def restore(self, partition: int) -> Restored:
+    def restore(self, partition: int, is_lost: Callable[[], bool]) -> Restored:
         """Return what is committed of a partition; no earlier owner can commit any more."""
-        return self._journal.restore(partition)
+        return self._journal.restore(partition, is_lost)
 
     def stand_by(self, partitions: Collection[int]) -> None:
         """Keep the state of these partitions of other workers warm."""

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import get_ident
+from threading import Event, get_ident
 from time import monotonic
 from typing import Any
 
@@ -53,6 +53,7 @@ class Lane:
         self._claims: dict[Place, int] = {}
         self._units: set[Unit] = set()
         self._following: Future[None] = Future()
+        self._lost: dict[Future[Any], Event] = {}
         self._has_failed = False
         self._is_draining = False
 
@@ -84,11 +85,20 @@ class Lane:
 
     def restore(self, unit: Unit) -> "Future[Any]":
         """Begin to bring the state of a unit up to date."""
-        return self.restoring.submit(self.processor.restore, unit)
+        lost = Event()
+        restore = self.restoring.submit(self.processor.restore, unit, lost.is_set)
+        self._lost[restore] = lost
+        restore.add_done_callback(self._lost.pop)
+        return restore
 
     def discard(self, restore: "Future[Any]") -> None:
         """Forget what was restored for nothing."""
-        self.restoring.submit(self._discard, restore)
+        # One that has not begun must not, one that has must know: it would fence the next owner, at
+        # work by then.
+        if (lost := self._lost.get(restore)) is not None:
+            lost.set()
+        if not restore.cancel():
+            self.restoring.submit(self._discard, restore)
 
     def stand_by(self, units: Collection[Unit]) -> None:
         """Keep the state of these units warm from now on, and of no others."""

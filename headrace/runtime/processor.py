@@ -60,9 +60,9 @@ class ChainProcessor:
             if name in written
         }
 
-    def restore(self, partition: int) -> Task:
+    def restore(self, partition: int, is_lost: Callable[[], bool]) -> Task:
         """Return the task of a partition as its last owner left it, ready to be adopted."""
-        store, checkpoint = self._restorer.restore(partition)
+        store, checkpoint = self._restorer.restore(partition, is_lost)
         return open_task(self._steps, partition, store, checkpoint)
 
     def stand_by(self, partitions: Collection[int]) -> None:

@@ -74,7 +74,7 @@ class SinkProcessor:
         self._is_dirty = False
         self._counts: Counter[str] = Counter()
 
-    def restore(self, place: Place) -> None:
+    def restore(self, place: Place, is_lost: Callable[[], bool]) -> None:
         """Nothing: the target itself knows how far it has come."""
 
     def stand_by(self, places: Collection[Place]) -> None:

@@ -1,6 +1,6 @@
 """What a lane hands to whatever processes its records, and what that has to be able to do."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -43,8 +43,8 @@ class Processor(Protocol):
 
     # The restoring thread's.
 
-    def restore(self, unit: Unit) -> Any:
-        """Return what is known of a unit that is coming."""
+    def restore(self, unit: Unit, is_lost: Callable[[], bool]) -> Any:
+        """Return what is known of a unit that is coming; once it `is_lost` it is another's."""
 
     def stand_by(self, units: Collection[Unit]) -> None:
         """Keep the state of these units warm, and of no others."""

@@ -47,11 +47,12 @@ class Restorer:
         self._standbys: dict[int, ChangelogTail] = {}
         self._fenced_at_s: dict[str, float] = {}
 
-    def restore(self, partition: int) -> tuple[Store, Checkpoint]:
+    def restore(self, partition: int, is_lost: Callable[[], bool]) -> tuple[Store, Checkpoint]:
         """Return a task's store and checkpoint: what is on disk, brought up to date.
 
         Nothing that another owner may still write can count after this: an owner that did not let
-        go of the task is fenced, and what it left open is waited for.
+        go of the task is fenced, and what it left open is waited for. Unless the task `is_lost`
+        meanwhile: the owner on record may be the next one, at work.
         """
         started_at_s = monotonic()
         tail = self._standbys.pop(partition, None)
@@ -62,7 +63,9 @@ class Restorer:
             self._follow_others()
         read = tail.records
         self._read(tail, partition, self._reader.bounds(self._topic, partition)[1])
-        self._fence_previous(tail.checkpoint)
+        # Asked after the claim was read: whoever claimed it after us was given it after we let go.
+        if not is_lost():
+            self._fence_previous(tail.checkpoint)
         ends = self._logs.ends([(self._topic, partition)])
         self._read(tail, partition, ends[self._topic, partition])
         found = tail.checkpoint or Checkpoint()

@@ -5,7 +5,7 @@ is the real thing: processor, tasks, checkpoints, stores on disk, the changelog'
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -136,7 +136,7 @@ class FakeRestorer:
         self._log = log
         self._folder = folder
 
-    def restore(self, partition: int) -> tuple[Store, Checkpoint]:
+    def restore(self, partition: int, is_lost: Callable[[], bool]) -> tuple[Store, Checkpoint]:  # noqa: ARG002
         tail = ChangelogTail(Store(self._folder / str(partition)))
         tail.apply(self._log.tail(partition, tail.position))
         tail.flush()
@@ -170,7 +170,7 @@ class Owner:
         self.position = 0
         self.processor = chain_processor(log, self.producer, name, folder)
         log.owner = name
-        restored: Task = self.processor.restore(0)
+        restored: Task = self.processor.restore(0, lambda: False)
         starts = self.processor.adopt(0, restored, None)
         assert starts is not None
         self.position = starts.get((INPUT, 0), 0)
@@ -301,7 +301,7 @@ class Pair:
         self.processor = chain_processor(self.log, self.producer, "owner", folder)
 
     def adopt(self, partition: int) -> None:
-        self.processor.adopt(partition, self.processor.restore(partition), None)
+        self.processor.adopt(partition, self.processor.restore(partition, lambda: False), None)
 
     def process(self, count: int) -> None:
         """Read `count` records of partition 0, from its start."""

@@ -468,7 +468,7 @@ def test_partition_that_was_lost_again_is_not_adopted(bench: Bench) -> None:
     bench.journal.before_commit = refuse
 
     with pytest.raises(AbortedError):
-        processor.adopt(1, processor.restore(1), None)
+        processor.adopt(1, processor.restore(1, lambda: False), None)
 
     assert list(processor._desks) == [0]
 

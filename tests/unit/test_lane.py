@@ -1,0 +1,89 @@
+"""What a lane does with state that is wanted, and then not."""
+
+from collections.abc import Callable, Iterator
+from threading import Event
+
+import pytest
+
+from headrace.runtime.lane import Lane
+
+WAIT_S = 10
+
+
+class SlowProcessor:
+    """Restores a unit when it is let to; notes what it did, and what it was told to be lost."""
+
+    def __init__(self) -> None:
+        self.begun = Event()
+        self.may_go_on = Event()
+        self.restored: list[int] = []
+        self.discarded: list[int] = []
+        self.told: list[int] = []
+
+    def restore(self, unit: int, is_lost: Callable[[], bool]) -> int:
+        self.begun.set()
+        assert self.may_go_on.wait(WAIT_S)
+        self.restored.append(unit)
+        if is_lost():
+            self.told.append(unit)
+        return unit
+
+    def discard(self, restored: int) -> None:
+        self.discarded.append(restored)
+
+
+@pytest.fixture
+def processor() -> SlowProcessor:
+    return SlowProcessor()
+
+
+@pytest.fixture
+def lane(processor: SlowProcessor) -> Iterator[Lane]:
+    nobody = None
+    lane = Lane(
+        "lane",
+        intake=nobody,  # type: ignore[arg-type]  # restoring asks nothing of it
+        processor=processor,  # type: ignore[arg-type]  # a fake
+        commit_interval_s=0.1,
+    )
+    yield lane
+    for threads in (lane.reading, lane.processing, lane.restoring):
+        threads.shutdown(wait=True)
+
+
+def test_unit_that_is_lost_before_its_restore_began_is_never_restored(
+    lane: Lane, processor: SlowProcessor
+) -> None:
+    """It would fence the next owner, who is at work by then."""
+    lane.restore(0)
+    lost = lane.restore(1)
+    assert processor.begun.wait(WAIT_S)
+
+    lane.discard(lost)
+    processor.may_go_on.set()
+    lane.restoring.shutdown(wait=True)
+
+    assert processor.restored == [0]
+    assert processor.discarded == []
+
+
+def test_unit_that_is_lost_while_it_is_restored_is_told_so_and_released(
+    lane: Lane, processor: SlowProcessor
+) -> None:
+    """Whose claim it reads then is the next owner's."""
+    lost = lane.restore(0)
+    assert processor.begun.wait(WAIT_S)
+
+    lane.discard(lost)
+    processor.may_go_on.set()
+    lane.restoring.shutdown(wait=True)
+
+    assert processor.told == [0]
+    assert processor.discarded == [0]
+
+
+def test_unit_that_is_kept_is_not_taken_for_lost(lane: Lane, processor: SlowProcessor) -> None:
+    processor.may_go_on.set()
+
+    assert lane.restore(0).result(WAIT_S) == 0
+    assert processor.told == []
