@@ -6,16 +6,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from headrace.servers import Servers
 from headrace.settings import Settings
+from tests.examples import register_profiles
 
-# No test is judged by how long it takes: a first call compiles, a loaded machine is slow.
-settings.register_profile("headrace", deadline=None, print_blob=True)
-settings.load_profile("headrace")
+register_profiles()
 
 _ROOT = Path(__file__).resolve().parent.parent
+_LONGEST_FIRST = ("faults", "integration")
+"""Folders whose tests wait for servers: begun last, one of them would be waited for alone."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the longest files where several processes share them; `pytest` alone does not."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.parent.name not in _LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")
