@@ -8,7 +8,7 @@ TIMEOUT := timeout --kill-after=30
 
 # Tests wait for servers half their time: two at a time are nearly twice as fast, even on two cores.
 WORKERS ?= 2
-PARALLEL := --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 INPUTS ?= 24000000
 SEED ?= 1

@@ -14,15 +14,31 @@ from tests.examples import register_profiles
 register_profiles()
 
 _ROOT = Path(__file__).resolve().parent.parent
-_LONGEST_FIRST = ("faults", "integration")
+_WHOLE_GRAPHS = (
+    *("faults/test_outages.py", "faults/test_prover.py", "integration/test_control.py"),
+    *("integration/test_gateway.py", "integration/test_trading_run.py"),
+)
+"""Each fills the machine: two at a time would prove only that it is slow."""
+
+_LONG = ("faults", "integration")
 """Folders whose tests wait for servers: begun last, one of them would be waited for alone."""
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the longest files where several processes share them; `pytest` alone does not."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path.parent.name not in _LONGEST_FIRST)
+    """Where processes share the tests: a file stays together, and the longest are begun first."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        file = item.path.relative_to(_ROOT / "tests").as_posix()
+        group = "whole graphs" if file in _WHOLE_GRAPHS else file
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    file = item.path.relative_to(_ROOT / "tests").as_posix()
+    return 0 if file in _WHOLE_GRAPHS else 1 if file.startswith(_LONG) else 2
 
 
 @pytest.fixture(scope="session")
