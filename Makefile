@@ -6,8 +6,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
-# Tests wait for servers half their time: two at a time are nearly twice as fast, even on two cores.
-WORKERS ?= 2
+# 0: one test after the other. `make test WORKERS=2` shares them between two processes.
+WORKERS ?= 0
 PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 INPUTS ?= 24000000
@@ -36,7 +36,7 @@ halt: setup ## stop all trading: no order leaves any more until `headrace contro
 	$(BIN)/headrace control trading halt
 
 test: setup ## every test that needs nothing but this machine
-	$(TIMEOUT) 1800 $(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
 test-nightly: setup ## all tests with ten times the examples, and the slow ones that need no special system
 	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m "not slow" --hypothesis-profile=nightly --timeout=1800 $(PARALLEL)
