@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -23,7 +24,6 @@ from tests.integration.trading_run import (
 )
 
 RECORDING = "spot_ethusdt_20240808"
-SOURCE = "spot_ethusdt"
 FRAMES = 33_618
 """As the README of the recordings counts them; one of them is the snapshot."""
 
@@ -52,23 +52,17 @@ class Subscriber:
 
 @dataclass(frozen=True)
 class Done:
-    """A finished run, on servers that are still up; a test may add another to it."""
+    """A finished run, on servers that are still up."""
 
     servers: Servers
     report: dict[str, Any]
-    """Of the first run: a later one tells of all that is in the topics by then."""
     heard: list[tuple[str, dict[str, Any]]]
     feed: str
     folder: Path
-    later: list[dict[str, Any]] = field(default_factory=list)
-    """The reports of the runs that came after it."""
 
-    def run(self, feed: str) -> dict[str, Any]:
-        """Run another feed to its end on the same servers, and return its report."""
-        report = self.folder / f"later-{len(self.later)}.json"
-        found = finish_run(start_run(self.folder, report, feed, **where(self.servers)), report)
-        self.later.append(found)
-        return found
+    def again(self) -> dict[str, Any]:
+        report = self.folder / "again.json"
+        return finish_run(start_run(self.folder, report, self.feed, **where(self.servers)), report)
 
 
 def where(servers: Servers) -> dict[str, str]:
@@ -78,7 +72,19 @@ def where(servers: Servers) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def done(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
-    folder = tmp_path_factory.mktemp("run")
+    with recorded_run(tmp_path_factory.mktemp("run"), shared_data) as run:
+        yield run
+
+
+@pytest.fixture
+def done_apart(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+    """The same on servers of its own, for a test that adds to it."""
+    with recorded_run(tmp_path_factory.mktemp("run-apart"), shared_data) as run:
+        yield run
+
+
+@contextmanager
+def recorded_run(folder: Path, shared_data: Path) -> Iterator[Done]:
     settings = Settings.load(home=folder / "servers", kafka=None, postgres=None, redis=None)
     feed = f"capture:{shared_data / 'binance' / RECORDING}.gz"
     with Servers(settings) as servers:
@@ -104,14 +110,14 @@ def test_every_frame_is_accounted_for(done: Done) -> None:
 
 
 def test_the_database_has_a_row_for_every_record_and_a_second_run_adds_none(done: Done) -> None:
-    before = [done.report, *done.later][-1]
+    first = done.report["database"]
 
-    again = done.run(done.feed)
+    second = done.again()
 
     assert done.report["database_equals_topics"]
-    assert again["feed"]["dropped"] == {"already_ingested": FRAMES}
-    assert again["database"] == before["database"]
-    assert again["topics"] == before["topics"]
+    assert second["feed"]["dropped"] == {"already_ingested": FRAMES}
+    assert second["database"] == first
+    assert second["topics"] == done.report["topics"]
 
 
 def test_every_order_traces_back_to_its_tick_and_positions_to_their_fills(done: Done) -> None:
@@ -139,11 +145,7 @@ def test_the_tick_behind_every_order_is_the_frame_it_names(done: Done) -> None:
 
 
 def test_a_subscriber_hears_what_the_topic_holds_in_order(done: Done) -> None:
-    records = [
-        record
-        for record in read_records(done.servers.endpoints.kafka, topics.PREDICTION)
-        if record["source"] == SOURCE  # what a later run added came after the subscriber left
-    ]
+    records = read_records(done.servers.endpoints.kafka, topics.PREDICTION)
 
     said = [
         {name: value for name, value in message.items() if not name.startswith("kafka_")}
@@ -167,18 +169,20 @@ def test_redis_keeps_the_latest_record_of_each_key(done: Done) -> None:
 
 
 def test_a_second_recording_of_the_instrument_trades_beside_the_first(
-    done: Done, shared_data: Path
+    done_apart: Done, shared_data: Path
 ) -> None:
     """The day after, under another name: its sequences begin again, and none is a repeat."""
-    recording = done.folder / "second_ethusdt_20240809.gz"
+    recording = done_apart.folder / "second_ethusdt_20240809.gz"
     shutil.copy(shared_data / "binance" / "spot_ethusdt_20240809.gz", recording)
+    report = done_apart.folder / "second.json"
+    run = start_run(done_apart.folder, report, f"capture:{recording}", **where(done_apart.servers))
 
-    second = done.run(f"capture:{recording}")
+    second = finish_run(run, report)
 
     orders = query(
-        done.servers.endpoints.postgres,
+        done_apart.servers.endpoints.postgres,
         "SELECT source, count(DISTINCT client_order_id) FROM order_event_v1 GROUP BY 1",
     )
     assert second["frames"]["adds_up"]
-    assert set(dict(orders)) == {SOURCE, "second_ethusdt"}
-    assert_sound(done.servers.endpoints.postgres)
+    assert set(dict(orders)) == {"spot_ethusdt", "second_ethusdt"}
+    assert_sound(done_apart.servers.endpoints.postgres)
