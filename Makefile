@@ -6,11 +6,15 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
+# 0: one test after the other. `make test WORKERS=2` shares them between two processes.
+WORKERS ?= 0
+PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
 INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench-capture takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench-capture takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -32,7 +36,12 @@ halt: setup ## stop all trading: no order leaves any more until `headrace contro
 	$(BIN)/headrace control trading halt
 
 test: setup ## every test that needs nothing but this machine
-	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow"
+	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+
+test-nightly: setup ## all tests with ten times the examples, and the slow ones that need no special system
+	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m "not slow" --hypothesis-profile=nightly --timeout=1800 $(PARALLEL)
+	@# Alone: what these tell may just as well be that the machine was busy.
+	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m slow --ignore=tests/integration/test_sink_timescale.py
 
 test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages, unpacked aside)
 	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py

@@ -6,16 +6,39 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from headrace.servers import Servers
 from headrace.settings import Settings
+from tests.examples import register_profiles
 
-# No test is judged by how long it takes: a first call compiles, a loaded machine is slow.
-settings.register_profile("headrace", deadline=None, print_blob=True)
-settings.load_profile("headrace")
+register_profiles()
 
 _ROOT = Path(__file__).resolve().parent.parent
+_WHOLE_GRAPHS = (
+    *("faults/test_outages.py", "faults/test_prover.py", "integration/test_control.py"),
+    *("integration/test_gateway.py", "integration/test_trading_run.py"),
+)
+"""Each fills the machine: two at a time would prove only that it is slow."""
+
+_LONG = ("faults", "integration")
+"""Folders whose tests wait for servers: begun last, one of them would be waited for alone."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where processes share the tests: a file stays together, and the longest are begun first."""
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        file = item.path.relative_to(_ROOT / "tests").as_posix()
+        group = "whole graphs" if file in _WHOLE_GRAPHS else file
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    file = item.path.relative_to(_ROOT / "tests").as_posix()
+    return 0 if file in _WHOLE_GRAPHS else 1 if file.startswith(_LONG) else 2
 
 
 @pytest.fixture(scope="session")

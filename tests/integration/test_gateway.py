@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 FAULTS = "drop_request=0.05,drop_reply=0.05,fail_after=0.05,delay=0.1,duplicate=0.3,reorder=0.3"
-FEED = "sim:2?events=20000&seed=3"
+FEED = "sim:2?events=10000&seed=3"
 WAIT_S = 180.0
 
 

@@ -10,6 +10,7 @@ from agents.market.rolling_windows import InstrumentWindows
 from headrace import Batch
 from headrace.state.tables import ObjectState, PageKey
 from tests.binance_records import Recording, recording_of
+from tests.examples import examples
 
 INSTRUMENTS = ("binance-spot:BTCUSDT", "kraken:XBT/USD", "nowhere:X")
 SECOND_NS = 10**9
@@ -48,7 +49,7 @@ def recordings(draw: st.DrawFn) -> Recording:
     return recording_of(records)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(recordings(), st.data())
 def test_outputs_do_not_depend_on_the_cuts_nor_on_restarts(
     recording: Recording, data: st.DataObject

@@ -30,6 +30,7 @@ from headrace.state.changelog import Changelog, ChangelogTail
 from headrace.state.store import Checkpoint, Store
 from headrace.state.tables import RowState, RowTable, layout_of
 from headrace.topology import Step, Topic
+from tests.examples import examples
 
 INPUT, OUTPUT, CHANGELOG = "test.number.v1", "test.count.v1", "test.changelog"
 SUM_BY_KEY = RowTable("number.sum_by_key.v1", np.dtype([("count", np.int64), ("sum", np.int64)]))
@@ -287,7 +288,7 @@ def decoded(values: list[bytes]) -> list[dict[str, int]]:
     return rows
 
 
-ExactlyOnceMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=30)
+ExactlyOnceMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=30)
 test_a_chain_commits_each_record_once = ExactlyOnceMachine.TestCase
 
 

@@ -13,6 +13,7 @@ from agents.trading.order_state import END_STATES
 from agents.trading.records import AccountControl, OrderApproved, OrderEvent, VenueReport
 from headrace import Output
 from schemas import topics
+from tests.examples import examples
 from tests.trading_batches import ASK_TICKS, EXECUTE_READS, PERP, SPOT, START_NS, merged, rows_of
 from tests.unit.test_execute_orders import PARTS, approval, report
 
@@ -275,6 +276,6 @@ class ExecutionMachine(RuleBasedStateMachine):
 
 
 ExecutionMachine.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None
+    max_examples=examples(120), stateful_step_count=40, deadline=None
 )
 test_orders_follow_the_plain_model_whatever_comes = ExecutionMachine.TestCase

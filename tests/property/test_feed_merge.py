@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from feeds import open_feed
 from headrace.feed import Feed, FeedOptions
+from tests.examples import examples
 
 Row: TypeAlias = tuple[str, int, int, int, int, str]
 
@@ -74,7 +75,7 @@ def expected_rows(sources: list[list[int]], repeat: int) -> list[Row]:
     return rows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(sources=SOURCES, repeat=st.integers(1, 3))
 def test_frames_come_in_the_order_of_a_plain_sort(sources: list[list[int]], repeat: int) -> None:
     with TemporaryDirectory() as folder:
@@ -85,7 +86,7 @@ def test_frames_come_in_the_order_of_a_plain_sort(sources: list[list[int]], repe
     assert rows == expected_rows(sources, repeat)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(sources=SOURCES, repeat=st.integers(1, 3), data=st.data())
 def test_a_resumed_feed_gives_exactly_what_was_missing(
     sources: list[list[int]], repeat: int, data: st.DataObject
@@ -105,7 +106,7 @@ def test_a_resumed_feed_gives_exactly_what_was_missing(
     assert feed.counts.get("already_ingested", 0) == len(whole) - len(rows)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(noise=st.lists(st.binary(max_size=60), max_size=30), cut=st.booleans())
 def test_every_line_of_any_bytes_is_a_frame_or_counted(noise: list[bytes], cut: bool) -> None:
     good = f'{START_NS} {{"stream":"a@b","data":1}}\n'.encode()

@@ -15,6 +15,7 @@ from hypothesis.stateful import (
 
 from headrace.gateway import Command
 from headrace.runtime.gateway_desk import Act, Action, Desk
+from tests.examples import examples
 from tests.gateway_world import MOVES, World
 
 WALKS = 1_000
@@ -42,7 +43,8 @@ class WorldMachine(RuleBasedStateMachine):
 
 def test_no_command_acts_twice_and_each_ends() -> None:
     run_state_machine_as_test(
-        WorldMachine, settings=settings(max_examples=100, stateful_step_count=50, deadline=None)
+        WorldMachine,
+        settings=settings(max_examples=examples(100), stateful_step_count=50, deadline=None),
     )
 
 

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.market.order_book import LEVELS_MAX, OrderBook, new_tops
+from tests.examples import examples
 
 PRICES = st.integers(1, 60)
 LEVELS = st.lists(st.tuples(PRICES, st.integers(0, 3)), max_size=25)
@@ -28,7 +29,7 @@ class Plain:
         self.asks = dict(sorted(self.asks.items())[:limit])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(messages=MESSAGES, limit=st.sampled_from([1, 3, 10, LEVELS_MAX]))
 def test_book_equals_a_dictionary_after_every_message(
     messages: list[tuple[list[tuple[int, int]], list[tuple[int, int]], bool]], limit: int
@@ -50,7 +51,7 @@ def test_book_equals_a_dictionary_after_every_message(
         assert (book.bid_levels, book.ask_levels) == (len(plain.bids), len(plain.asks))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 2**32), rounds=st.integers(1, 30))
 def test_large_books_keep_their_order_through_growth_and_drops(seed: int, rounds: int) -> None:
     """Hundreds of levels with a moving middle: arrays grow, windows slide, both ends move."""
@@ -70,7 +71,7 @@ def test_large_books_keep_their_order_through_growth_and_drops(seed: int, rounds
         assert book.best(LEVELS_MAX)[1][:2] == [list(plain.asks), list(plain.asks.values())]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(before=LEVELS, after=LEVELS)
 def test_restored_book_goes_on_as_the_one_it_came_from(
     before: list[tuple[int, int]], after: list[tuple[int, int]]

@@ -11,6 +11,7 @@ from agents.trading.order_state import END_STATES
 from agents.trading.records import VenueReport
 from headrace import Output, Topic
 from schemas import topics
+from tests.examples import examples
 from tests.trading_batches import ASK_TICKS, EXECUTE_READS, merged, rows_of
 from tests.unit.test_execute_orders import LOTS, PARTS, approval, report
 
@@ -48,7 +49,7 @@ def written(outputs: list[Output], topic: Topic) -> list[Any]:
     return [row for output in outputs for row in rows_of(output, topic)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data(), st.lists(REPORTS, max_size=40))
 def test_any_reports_keep_the_invariants(data: st.DataObject, reports: list[Any]) -> None:
     arrivals = [*SENT, *reports]
@@ -93,7 +94,7 @@ def _one_life(draw: Any) -> tuple[list[VenueReport], list[VenueReport]]:
     return straight, draw(st.permutations(straight + repeats))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(_one_life())
 def test_repeats_and_reordering_change_nothing(life: Any) -> None:
     straight, shuffled = life

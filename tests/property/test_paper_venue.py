@@ -10,6 +10,7 @@ from agents.simulate_venue import TABLE, simulate_venue
 from agents.trading.paper_venue import PaperVenueRules
 from agents.trading.records import VenueOrder, VenueReport
 from schemas import topics
+from tests.examples import examples
 from tests.trading_batches import (
     BID_TICKS,
     SPOT,
@@ -70,7 +71,7 @@ def answers(arrivals: list[Any], cuts: list[int], *, restart: bool) -> dict[str,
     return {name: [row for row in found if row.instrument == name] for name in (SPOT, OTHER)}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(_flows(), st.data())
 def test_answers_depend_on_neither_interleaving_nor_batch_cuts(
     flows: Any, data: st.DataObject
@@ -89,7 +90,7 @@ def test_answers_depend_on_neither_interleaving_nor_batch_cuts(
     assert answers(mixed, cuts, restart=True) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_flows())
 def test_fills_never_exceed_what_quotes_show_nor_what_was_ordered(flows: Any) -> None:
     quotes, orders = flows

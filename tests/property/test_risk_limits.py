@@ -16,6 +16,7 @@ from agents.trading.records import AccountControl, OrderRequest
 from headrace import Output
 from schemas import topics
 from schemas.instruments import E8, instrument_of
+from tests.examples import examples
 from tests.trading_batches import (
     ASK_TICKS,
     PERP,
@@ -226,5 +227,7 @@ class RiskMachine(RuleBasedStateMachine):
         assert len(account.reservations) == sum(not each.ended for each in self.orders.values())
 
 
-RiskMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+RiskMachine.TestCase.settings = settings(
+    max_examples=examples(80), stateful_step_count=40, deadline=None
+)
 test_filled_and_reserved_stay_within_every_limit = RiskMachine.TestCase

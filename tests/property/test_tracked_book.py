@@ -11,6 +11,7 @@ from agents.market.order_book import LEVELS_MAX, new_tops
 from agents.venues.depth import Depth, DepthRule, Verdict
 from agents.venues.tracked_book import Integrity, TrackedBook
 from schemas.instruments import instrument_of
+from tests.examples import examples
 
 INSTRUMENT = instrument_of("binance-spot:BTCUSDT")
 BIDS = st.dictionaries(st.integers(1, 50), st.integers(0, 3), max_size=3)
@@ -149,5 +150,7 @@ class BookMachine(RuleBasedStateMachine):
         assert found_asks[0] == sorted(asks)
 
 
-BookMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+BookMachine.TestCase.settings = settings(
+    max_examples=examples(300), stateful_step_count=40, deadline=None
+)
 test_a_valid_book_equals_the_venues_whatever_was_lost = BookMachine.TestCase

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agents.ingest_frames import MARKET_BY_SOURCE
 from agents.venues import READERS
+from tests.examples import examples
 from tests.replay.frame_batches import Frame, ingest, numbered, rows_of
 
 VENUES = st.sampled_from(sorted(READERS))
@@ -95,7 +96,7 @@ PAYLOADS = st.one_of(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(frames=st.lists(st.tuples(VENUES, PAYLOADS), min_size=1, max_size=8))
 def test_any_text_has_one_outcome_and_dead_frames_have_a_dead_letter(
     frames: list[tuple[str, str]],
@@ -113,7 +114,7 @@ def test_any_text_has_one_outcome_and_dead_frames_have_a_dead_letter(
     assert all(row.detail for row in output.dead)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     frames=st.lists(st.tuples(VENUES, PAYLOADS), min_size=1, max_size=12),
     cuts=st.sets(st.integers(1, 11), max_size=3),

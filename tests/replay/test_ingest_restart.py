@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agents.ingest_frames import MARKET_BY_SOURCE, ingest_frames
 from headrace.batch import Output
+from tests.examples import examples
 from tests.replay.frame_batches import Frame, batch_of, binance_lines, frames_of, session_lines
 
 FRAMES = 1_500
@@ -61,7 +62,7 @@ def tables_of(outputs: list[Output]) -> dict[str, pa.Table]:
 
 
 @settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
