@@ -4,6 +4,7 @@ from headrace.batch import Batch, DeadRow, Output, Part
 from headrace.state.tables import ObjectTable, RowTable, StructCodec
 from headrace.topology import (
     Control,
+    Drill,
     Gateway,
     Invariant,
     Panel,
@@ -19,6 +20,7 @@ __all__ = [
     "Batch",
     "Control",
     "DeadRow",
+    "Drill",
     "Gateway",
     "Invariant",
     "ObjectTable",

@@ -127,8 +127,8 @@ class Invariant:
     """What must hold of a finished run, whatever failed meanwhile.
 
     `check` is given each topic of `reads` by its name, as a table in the order of the log within a
-    partition, with the columns `kafka_partition` and `kafka_offset` beside the record's own. It
-    returns a sentence a violation.
+    partition, with the columns `kafka_partition`, `kafka_offset` and `kafka_time_ms` (the
+    writer's clock) beside the record's own. It returns a sentence a violation.
     """
 
     name: str
@@ -137,16 +137,26 @@ class Invariant:
 
 
 @dataclass(frozen=True, slots=True)
+class Drill:
+    """What an operator says while faults happen, and takes back: two controls of the topology."""
+
+    say: str
+    take_back: str
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """What `headrace faults` holds a topology to, beyond what it holds every topology to.
 
     `feed` names a feed of so many seconds, the same at every call. `repeatable` are topics that
-    come from outside, whose records may come twice, late and out of order.
+    come from outside, whose records may come twice, late and out of order. `drill` is said and
+    taken back in the storm.
     """
 
     feed: Callable[[float], str] | None = None
     repeatable: tuple[Topic, ...] = ()
     invariants: tuple[Invariant, ...] = ()
+    drill: Drill | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,9 @@ class Topology:
                     f"topology {self.name}, control {control.name}: no step reads "
                     f"{control.topic.name}, so nobody would hear it"
                 )
+        if self.proof.drill is not None:
+            self.control(self.proof.drill.say)
+            self.control(self.proof.drill.take_back)
         _require_unique("gateway", self.name, [gateway.name for gateway in self.gateways])
         for step in self.steps:
             _require_joint_inputs(f"topology {self.name}, step {step.name}", step.reads)

@@ -3,8 +3,8 @@
 from functools import partial
 
 from agents.trading.limits import RiskLimits
-from headrace import Invariant, Proof
-from proofs import approvals, orders, positions
+from headrace import Drill, Invariant, Proof
+from proofs import approvals, halts, orders, positions
 from schemas import topics as t
 
 INSTRUMENTS = 8
@@ -26,6 +26,7 @@ def trading_proof(limits: RiskLimits) -> Proof:
     return Proof(
         feed=market_of,
         repeatable=(t.VENUE_REPORT,),
+        drill=Drill(say="halt", take_back="resume"),
         invariants=(
             Invariant(
                 "order without approval",
@@ -69,6 +70,11 @@ def trading_proof(limits: RiskLimits) -> Proof:
                 "reservation differs from orders",
                 (t.ORDER_APPROVED, t.ORDER_EVENT),
                 positions.unreconciled_reservations,
+            ),
+            Invariant(
+                "order while halted",
+                (t.ACCOUNT_CONTROL, t.ORDER_EVENT),
+                halts.orders_while_halted,
             ),
             Invariant(
                 "action on a stale or gapped book",

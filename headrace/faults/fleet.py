@@ -114,6 +114,7 @@ class Fleet:
         self._client = httpx.Client(timeout=STATS_TIMEOUT_S)
         self.members: dict[str, Member] = {}
         self.undrained: list[str] = []
+        self.spoken: list[Process] = []
 
     def start_workers(self) -> None:
         """Start every worker and wait until all have joined their groups."""
@@ -232,6 +233,13 @@ class Fleet:
         has_ended = feed.process.exit_code == 0
         return not feed.is_wanted or has_ended or bool(feed.process.said.get("frames"))
 
+    def say(self, word: str) -> Process:
+        """Begin to say a control to the topology, as an operator does; return who says it."""
+        process = self._process(f"control-{word}", ["control", self.topology.name, word], {})
+        process.start()
+        self.spoken.append(process)
+        return process
+
     def tend(self) -> None:
         """Start again, after a pause, what died without being told to."""
         now = time.monotonic()
@@ -260,7 +268,7 @@ class Fleet:
             member.process.send(signal.SIGCONT)
         feed = [m.process for m in self.members.values() if m.name == FEED]
         stop_all(feed)
-        stop_all([m.process for m in self.members.values() if m.name != FEED])
+        stop_all([m.process for m in self.members.values() if m.name != FEED] + self.spoken)
         self._client.close()
 
     def kill(self) -> None:
@@ -268,8 +276,10 @@ class Fleet:
         for member in self.members.values():
             member.is_wanted = False
             member.process.kill()
-        for member in self.members.values():
-            member.process.join()
+        for process in self.spoken:
+            process.kill()
+        for process in (*(m.process for m in self.members.values()), *self.spoken):
+            process.join()
         self._client.close()
 
     @property

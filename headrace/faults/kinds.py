@@ -12,6 +12,7 @@ import psutil
 
 from headrace.errors import UsageError
 from headrace.faults import limits
+from headrace.faults.drill import ControlSaid
 from headrace.faults.fleet import FEED, Fleet
 from headrace.faults.repeating import Repeater
 from headrace.faults.schedule import Menu, Roster
@@ -349,6 +350,7 @@ KINDS: tuple[type[Fault], ...] = (
     RedisAway,
     InputRepeated,
     RepliesRepeated,
+    ControlSaid,
 )
 
 

@@ -163,6 +163,7 @@ def roster_of(topology: Topology, workers: int) -> Roster:
         servers_of(topology),
         topology.source.topic.name,
         tuple(topic.name for topic in topology.proof.repeatable),
+        "" if topology.proof.drill is None else topology.proof.drill.say,
     )
 
 

@@ -19,7 +19,7 @@ from headrace.topology import Topic, Topology
 Page = tuple[int, bytes]
 """Partition and name of a page of state."""
 
-PARTITION, OFFSET = "kafka_partition", "kafka_offset"
+PARTITION, OFFSET, TIME_MS = "kafka_partition", "kafka_offset", "kafka_time_ms"
 
 
 NO_PAGE = b"\x00"
@@ -141,15 +141,19 @@ def records_of(
         keys += [part.keys[row] for row in rows]
         bodies += [(part.values[row] or b"")[HEADER_BYTES:] for row in rows]
         offsets = pa.array([part.offsets[row] for row in rows], pa.int64())
+        times_ms = pa.array([part.timestamps_ms[row] for row in rows], pa.int64())
         tables.append(
             pa.Table.from_batches([decoded.records])
             .append_column(PARTITION, pa.array([part.partition] * len(rows), pa.int32()))
             .append_column(OFFSET, offsets)
+            .append_column(TIME_MS, times_ms)
         )
     if not tables:
         empty = pa.table({f.name: pa.array([], f.type) for f in schema.arrow})
         empty = empty.append_column(PARTITION, pa.array([], pa.int32()))
-        tables = [empty.append_column(OFFSET, pa.array([], pa.int64()))]
+        for name in (OFFSET, TIME_MS):
+            empty = empty.append_column(name, pa.array([], pa.int64()))
+        tables = [empty]
     whole = pa.concat_tables(tables)
     if whole.num_rows != len(bodies):
         raise InvariantError(f"topic {topic.name}: {whole.num_rows} rows of {len(bodies)} records")

@@ -9,12 +9,16 @@ from headrace.faults import limits
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """What there is to strike: names of workers by lane, servers, the feed, topics to repeat."""
+    """What there is to strike: names of workers by lane, servers, the feed, topics to repeat.
+
+    `drill` is the control that is said and taken back, if there is one.
+    """
 
     lanes: Mapping[str, tuple[str, ...]]
     servers: tuple[str, ...] = ("kafka", "postgres", "redis")
     source: str = ""
     repeatable: tuple[str, ...] = ()
+    drill: str = ""
 
     @property
     def workers(self) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ def test_faults_may_strike_all_that_a_topology_has_and_nothing_it_has_not() -> N
     assert roster.servers == ("kafka", "postgres", "redis")
     assert roster.repeatable == ("venue.report.v1",)
     assert roster.source == "market.frame.v1"
+    assert roster.drill == "halt"
     assert roster.lane_of("ingest-2") == "ingest"
     assert roster.lane_of("kafka") == "kafka"
 

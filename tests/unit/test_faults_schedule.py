@@ -11,6 +11,7 @@ ROSTER = Roster(
     {"ingest": ("ingest-1", "ingest-2"), "sink-redis": ("sink-redis-1",)},
     source="frame.v1",
     repeatable=("report.v1",),
+    drill="halt",
 )
 SEEDS = range(1, 21)
 

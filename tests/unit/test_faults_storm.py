@@ -2,6 +2,7 @@
 
 import signal
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from headrace.faults.kinds import KINDS, Stage, fault_of
 from headrace.faults.schedule import Planned, Roster
 from headrace.faults.storm import Storm
 from headrace.servers import ServerState
+from headrace.topology import Drill, Proof
 
 
 @dataclass
@@ -20,6 +22,7 @@ class FakeFleet:
     running: dict[str, bool] = field(default_factory=lambda: {"w-1": True, "w-2": True})
     said: list[tuple[str, str]] = field(default_factory=list)
     starting: set[str] = field(default_factory=set)
+    speeches: list["FakeSpeech"] = field(default_factory=list)
 
     def is_at_work(self, name: str) -> bool:
         return name not in self.starting
@@ -46,6 +49,30 @@ class FakeFleet:
     def add(self, name: str, lane: str) -> None:
         del lane
         self.revive(name)
+
+    @property
+    def topology(self) -> Any:
+        return SimpleNamespace(proof=Proof(drill=Drill("halt", "resume")))
+
+    def say(self, word: str) -> "FakeSpeech":
+        self.speeches.append(FakeSpeech(self.said, word))
+        self.speeches[-1].revive(1)
+        return self.speeches[-1]
+
+
+@dataclass
+class FakeSpeech:
+    """A control being said; ends when it is made to."""
+
+    said: list[tuple[str, str]]
+    word: str
+    exit_code: int | None = None
+
+    def revive(self, restarts_max: int) -> bool:
+        del restarts_max
+        self.said.append(("operator", self.word))
+        self.exit_code = None
+        return True
 
 
 @dataclass
@@ -206,6 +233,25 @@ def test_records_are_repeated_for_the_time_of_the_fault() -> None:
     assert on.repeater.wanted == set()
 
 
+def test_a_control_is_taken_back_once_it_was_said_and_again_if_that_failed() -> None:
+    on = stage()
+    storm = Storm(on, [Planned(0.0, "control said", "halt", 4.0)])
+
+    for now_s in (0.0, 4.0, 4.1):
+        storm.step(now_s)
+    assert on.fleet.said == [("operator", "halt")]
+    on.fleet.speeches[0].exit_code = 0
+    storm.step(4.2)
+    on.fleet.speeches[1].exit_code = 1
+    storm.step(4.3)
+    assert not storm.is_over
+    on.fleet.speeches[1].exit_code = 0
+    storm.step(4.4)
+
+    assert on.fleet.said == [("operator", w) for w in ("halt", "resume", "resume")]
+    assert storm.is_over
+
+
 def test_a_storm_that_is_given_up_leaves_nothing_stopped() -> None:
     on = stage()
     storm = Storm(on, [Planned(0.0, "zombie", "w-1", 12.0), Planned(50.0, "zombie", "w-2", 12.0)])
@@ -218,7 +264,9 @@ def test_a_storm_that_is_given_up_leaves_nothing_stopped() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_kind_has_a_name_of_its_own_and_a_target(kind: Any) -> None:
-    roster = Roster({"w": ("w-1", "w-2")}, source="frame.v1", repeatable=("report.v1",))
+    roster = Roster(
+        {"w": ("w-1", "w-2")}, source="frame.v1", repeatable=("report.v1",), drill="halt"
+    )
 
     assert isinstance(fault_of(kind.name), kind)
     assert kind.targets(roster)

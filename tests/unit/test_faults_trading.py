@@ -25,6 +25,7 @@ LIMITS = RiskLimits(
 PROOF = trading_proof(LIMITS)
 CHECKS = {each.name: each for each in PROOF.invariants}
 SECOND_NS = 1_000_000_000
+SCHEMAS = ROOT / "schemas" / "avro"
 TOPICS = (
     t.ORDER_REQUEST,
     t.ORDER_APPROVED,
@@ -33,12 +34,14 @@ TOPICS = (
     t.VENUE_REPORT,
     t.ORDER_EVENT,
     t.POSITION,
+    t.ACCOUNT_CONTROL,
 )
+LOG_COLUMNS = (pa.field("kafka_partition", pa.int32()), pa.field("kafka_time_ms", pa.int64()))
 
 
 def filled(kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row of a topic's schema; what is not given is empty or zero."""
-    schema = load_schema(ROOT / "schemas" / "avro", kind)
+    schema = load_schema(SCHEMAS, kind)
     empty = {"string": "", "int": 0, "long": 0, "double": 0.0, "boolean": True}
     return {
         field["name"]: values.get(
@@ -56,7 +59,7 @@ class Market:
         self.position = self.cash = self.fees = self.fills = 0
 
     def add(self, topic: Topic, **values: Any) -> dict[str, Any]:
-        row = filled(topic.schema, values)
+        row = filled(topic.schema, values) | {"kafka_time_ms": 0, "kafka_partition": 0}
         self.rows[topic.name].append(row)
         return row
 
@@ -173,7 +176,7 @@ def check(name: str, rows: Rows) -> list[str]:
     tables = {
         topic.name: pa.Table.from_pylist(
             rows[topic.name],
-            schema=load_schema(ROOT / "schemas" / "avro", topic.schema).arrow,
+            schema=pa.schema([*load_schema(SCHEMAS, topic.schema).arrow, *LOG_COLUMNS]),
         )
         for topic in invariant.reads
     }
@@ -351,6 +354,30 @@ def approval_on_a_quote_from_the_future(rows: Rows) -> None:
     rows[t.ORDER_APPROVED.name][0]["quote_time_ns"] = 10 * SECOND_NS + 1
 
 
+def halted(rows: Rows, *, from_ms: int, until_ms: int | None) -> None:
+    words = [("HALTED", from_ms), ("HALTED", from_ms + 5)]
+    words += [] if until_ms is None else [("ACTIVE", until_ms), ("ACTIVE", until_ms + 5)]
+    rows[t.ACCOUNT_CONTROL.name] = [
+        filled(t.ACCOUNT_CONTROL.schema, {"account": "*", "state": state})
+        | {"kafka_time_ms": at_ms, "kafka_partition": number % 2}
+        for number, (state, at_ms) in enumerate(words)
+    ]
+
+
+def order_sent_at(rows: Rows, at_ms: int) -> None:
+    event(rows, 1, 0)["kafka_time_ms"] = at_ms
+
+
+def order_sent_long_after_a_halt(rows: Rows) -> None:
+    halted(rows, from_ms=1_000, until_ms=90_000)
+    order_sent_at(rows, 89_000)
+
+
+def order_sent_under_a_halt_that_was_never_taken_back(rows: Rows) -> None:
+    halted(rows, from_ms=1_000, until_ms=None)
+    order_sent_at(rows, 10**9)
+
+
 PLANTED: list[tuple[str, Callable[[Rows], None]]] = [
     ("order without approval", order_without_approval),
     ("order without approval", order_of_more_than_approved),
@@ -382,6 +409,8 @@ PLANTED: list[tuple[str, Callable[[Rows], None]]] = [
     ("reservation differs from orders", approval_that_forgot_a_fill),
     ("reservation differs from orders", approval_that_forgot_an_open_order),
     ("reservation differs from orders", approval_that_knows_less_than_the_one_before),
+    ("order while halted", order_sent_long_after_a_halt),
+    ("order while halted", order_sent_under_a_halt_that_was_never_taken_back),
     ("action on a stale or gapped book", approval_on_an_old_quote),
     ("action on a stale or gapped book", approval_on_a_crossed_quote),
     ("action on a stale or gapped book", approval_on_a_quote_from_the_future),
@@ -407,6 +436,16 @@ def test_a_planted_violation_is_reported(name: str, plant: Callable[[Rows], None
 
 def test_every_invariant_has_a_planted_violation() -> None:
     assert {name for name, _ in PLANTED} == set(CHECKS)
+
+
+@pytest.mark.parametrize("at_ms", [900, 1_200, 15_000, 90_000, 10**9])
+def test_an_order_before_a_halt_soon_after_it_or_after_its_end_violates_nothing(at_ms: int) -> None:
+    rows = sound()
+    halted(rows, from_ms=1_000, until_ms=90_000)
+    for each in rows[t.ORDER_EVENT.name]:
+        each["kafka_time_ms"] = at_ms
+
+    assert check("order while halted", rows) == []
 
 
 def test_reports_that_come_twice_and_late_violate_nothing() -> None:
