@@ -1,12 +1,15 @@
 """Writes a feed's frames to Kafka, and remembers how far each source has come."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic, sleep
 
+import msgspec
 import numpy as np
 import pyarrow as pa
+import structlog
 
 from headrace import limits
 from headrace.feed import Feed, FrameBlock
@@ -16,11 +19,14 @@ from headrace.pace import paced
 from headrace.runtime.chain import TopicCodec, encode_records
 from headrace.runtime.topics import FEED_POSITIONS
 
+log = structlog.get_logger(__name__)
+
 COMMIT_S = 0.2
 """How often the positions of sources are written: frames after them are sent twice after a crash,
 and dropped by whoever reads them, who knows their sequence."""
 
 BACKLOG_CHECK_S = 0.25
+STOP_CHECK_S = 0.1
 
 
 @dataclass
@@ -68,14 +74,15 @@ class FeedWriter:
         resume_after = read_positions(self._bootstrap, self._feed.identity)
         self._positions = dict(resume_after)
         committed_at = monotonic()
-        for block in paced(self._feed.blocks(resume_after), self._speed):
+        rest = partial(rest_until, should_stop)
+        for block in paced(self._feed.blocks(resume_after), self._speed, sleep=rest):
+            if should_stop():
+                break  # not due yet, if it was waited for
             self._send(block)
             if monotonic() - committed_at >= COMMIT_S:
                 self._commit()
                 self._wait_for_readers(should_stop)
                 committed_at = monotonic()
-            if should_stop():
-                break
         else:
             self.progress.is_ended = True
         self._commit()
@@ -111,6 +118,13 @@ class FeedWriter:
         self.progress.is_waiting = False
 
 
+def rest_until(should_stop: Callable[[], bool], seconds: float) -> None:
+    """Sleep so long, or until there is reason to stop: a paced feed may wait for an hour."""
+    end_s = monotonic() + seconds
+    while not should_stop() and (left_s := end_s - monotonic()) > 0:
+        sleep(min(left_s, STOP_CHECK_S))
+
+
 def block_records(block: FrameBlock, schema: pa.Schema) -> pa.RecordBatch:
     """Return a block of frames as columns of the frame schema."""
     return pa.record_batch(
@@ -136,15 +150,25 @@ def read_positions(bootstrap: str, identity: str) -> dict[str, int]:
     """Return by source the last sequence of a feed that is in Kafka."""
     found: dict[str, int] = {}
     for part in read_all(bootstrap, {FEED_POSITIONS: 1}):
-        _apply(part.keys, part.values, identity, found)
+        note_positions(part.keys, part.values, identity, found)
     return found
 
 
-def _apply(
-    keys: list[bytes | None], values: list[bytes | None], identity: str, found: dict[str, int]
+def note_positions(
+    keys: Sequence[bytes | None],
+    values: Sequence[bytes | None],
+    identity: str,
+    found: dict[str, int],
 ) -> None:
+    """Note in `found` what these records say of the sources of a feed."""
     for key, value in zip(keys, values, strict=True):
         if key is not None and value is not None:
-            owner, source = json.loads(key)
+            try:
+                owner, source = msgspec.json.decode(key, type=tuple[str, str])
+                last = msgspec.json.decode(value, type=int)
+            except msgspec.DecodeError as error:
+                # What it would have told is sent again, and known by its sequence.
+                log.warning("feed_position_unreadable", key=repr(key[:80]), error=str(error))
+                continue
             if owner == identity:
-                found[source] = int(value)
+                found[source] = last
