@@ -6,8 +6,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TIMEOUT := timeout --kill-after=30
 
-# 0: one test after the other. `make test WORKERS=2` shares them between two processes.
-WORKERS ?= 0
+# Processes that share the tests; 0: one test after the other, in this one.
+WORKERS ?= 2
 PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 INPUTS ?= 24000000

@@ -14,7 +14,7 @@ from tests.integration.trading_run import assert_sound, finish_run, start_run
 RECORDING = "cm_btcusd_perp_20240808"
 FRAMES = 48_270
 PROGRAMS = {"kafka": "java", "postgres": "postgres", "redis": "redis-server"}
-WAIT_S = 120
+WAIT_S = 300
 
 
 def server_pid(parent: int, program: str) -> int | None:

@@ -29,7 +29,7 @@ TICK_TOPIC = "sample.tick.v1"
 VWAP_TOPIC = "sample.vwap.v1"
 GROUP = "headrace.vwap.vwap"
 PARTITIONS = 4
-WAIT_S = 60.0
+WAIT_S = 180.0
 
 
 def schema(stem: str) -> AvroSchema:
