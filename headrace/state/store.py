@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
-from rocksdict import BlockBasedOptions, Options, Rdict, WriteBatch
+from rocksdict import BlockBasedOptions, Options, Rdict, ReadOptions, WriteBatch
 
 from headrace.errors import InvariantError
 from headrace.state.tables import PageKey
@@ -20,6 +20,9 @@ WRITE_BUFFER_BYTES = 4 * 2**20
 WRITE_BUFFERS = 2
 """What of a task's state waits in memory until it is written to disk, the second while the first
 is: eight tasks fill 32 MiB within minutes, and hold 64 at most."""
+
+READAHEAD_BYTES = 4 * 2**20
+"""Read at a time when all of a task's pages are: half the time of block by block."""
 
 CHECKPOINT_KEY = b"\x00checkpoint"
 SEPARATOR = "\x00"
@@ -90,8 +93,10 @@ class Store:
         Raises:  InvariantError if something else is among them.
         """
         found: Pages = {}
+        options = ReadOptions()
+        options.set_readahead_size(READAHEAD_BYTES)
         try:
-            for name, value in self._db.items():
+            for name, value in self._db.items(read_opt=options):
                 if name != CHECKPOINT_KEY:
                     table, key, page = page_name(name)
                     found.setdefault(table, {})[key, page] = value
