@@ -75,7 +75,7 @@ def left_behind(home: Path) -> list[str]:
     return found
 
 
-@pytest.mark.slow  # about one in twelve ends "not finished": docs/faults.md, Open
+@pytest.mark.slow  # a minute and a half; `make faults-short`
 @pytest.mark.timeout(RUN_S_MAX + 60)
 def test_a_short_storm_loses_doubles_and_breaks_nothing_and_leaves_nothing_running(
     home: Path,
