@@ -47,7 +47,7 @@ test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages
 	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py
 
 faults: setup ## ten seeds of faults against the trading graph; writes docs/faults.md
-	$(TIMEOUT) 7200 $(BIN)/python benchmarks/faults.py
+	$(TIMEOUT) 7200 $(BIN)/python -m benchmarks.faults
 
 faults-short: setup ## one short storm on a small sample project
 	$(TIMEOUT) 1800 $(BIN)/python -m pytest -m slow tests/faults/test_prover.py -k short_storm

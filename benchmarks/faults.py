@@ -3,19 +3,17 @@
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
+from benchmarks.page import machine, with_section
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "faults.md"
-RESULTS = "## Results"
+SECTION = "results"
 REPORT = "faults.json"
 
 
@@ -50,25 +48,17 @@ def main() -> int:
     )
     if report.exists():
         found = json.loads(report.read_text())
-        told, _, _ = PAGE.read_text().partition(RESULTS)
-        PAGE.write_text(told + results(found, options))
+        PAGE.write_text(with_section(PAGE.read_text(), SECTION, results(found, options)))
         print(f"written to {PAGE}")
     return done.returncode
 
 
-def results(report: dict[str, Any], options: list[str]) -> str:
-    """Return the figures as the last section of the page."""
+def results(report: dict[str, Any], options: list[str]) -> list[str]:
+    """Return the figures as lines of the page."""
     seeds = report["seeds"]
     minutes = sum(seed["whole_s"] for seed in seeds) / 60
-    machine = (
-        f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, "
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "
-        f"{datetime.now(UTC):%Y-%m-%d}"
-    )
-    lines = [
-        RESULTS,
-        "",
-        f"`headrace faults trading {' '.join(options)}`, on {machine}:",
+    return [
+        f"`headrace faults trading {' '.join(options)}`, on {machine()}:",
         f"**{report['faults']} faults, {report['violations']} violations** in {minutes:.0f} min.",
         "",
         "| check | " + " | ".join(f"seed {seed['seed']}" for seed in seeds) + " |",
@@ -93,7 +83,6 @@ def results(report: dict[str, Any], options: list[str]) -> str:
         "",
         *violations(seeds),
     ]
-    return "\n".join(lines).rstrip() + "\n"
 
 
 def count(seed: dict[str, Any], name: str) -> str:

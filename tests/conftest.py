@@ -52,6 +52,14 @@ def servers() -> Iterator[Servers]:
         yield running
 
 
+@pytest.fixture
+def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Give a test Kafka of its own: to count every record of a topic, or to kill the server."""
+    home = tmp_path_factory.mktemp("home")
+    with Servers(Settings.load(home=home, kafka=None), only=frozenset({"kafka"})) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def kafka(servers: Servers) -> str:
     """Return the bootstrap servers; name your topics so that tests do not meet."""

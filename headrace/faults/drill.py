@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import structlog
-
 from headrace.errors import InvariantError
 from headrace.faults import limits
 from headrace.faults.schedule import Roster
@@ -12,8 +10,6 @@ from headrace.up.processes import Process
 
 if TYPE_CHECKING:
     from headrace.faults.kinds import Stage
-
-log = structlog.get_logger(__name__)
 
 
 class ControlSaid:
@@ -47,12 +43,16 @@ class ControlSaid:
         drill = stage.fleet.topology.proof.drill
         if drill is None or self._said is None:
             raise InvariantError(f"drill {target}: healed, and was never said")
-        if self._said.exit_code is None:
+        if not _is_said(self._said):
             return False
         if self._taken_back is None:
             self._taken_back = stage.fleet.say(drill.take_back)
-        code = self._taken_back.exit_code
-        # The broker may be away: without its end the rest of the run would prove nothing.
-        if code not in {None, 0} and not self._taken_back.revive(limits.REVIVALS_MAX):
-            raise self._taken_back.fail()
-        return code == 0
+        return _is_said(self._taken_back)
+
+
+def _is_said(speech: Process) -> bool:
+    """Return whether a word was said; say it again if that failed: the broker may be away."""
+    code = speech.exit_code
+    if code not in {None, 0} and not speech.revive(limits.REVIVALS_MAX):
+        raise speech.fail()
+    return code == 0

@@ -79,8 +79,7 @@ def registry_app(schemas: SchemaLog) -> FastAPI:
         raise HTTPException(404, f"subject {subject} has no such schema")
 
     def _require(subject: str) -> None:
-        if subject not in schemas.versions:
-            schemas.refresh()
+        schemas.refresh()
         if subject not in schemas.versions:
             raise HTTPException(404, f"subject {subject} not found")
 

@@ -6,10 +6,8 @@ that have no leader yet for deleted ones, and never ends the transaction there (
 
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 from confluent_kafka import KafkaException
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -20,7 +18,6 @@ from headrace.kafka.consumer import Reader
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.servers import Servers
-from headrace.settings import Settings
 
 TOPIC = "killed.v1"
 PARTITIONS = 50
@@ -28,13 +25,6 @@ PRODUCERS = 6
 KILLS = 6
 RUN_S = 2.0
 STABLE_WITHIN_S = 60
-
-
-@pytest.fixture
-def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    home = tmp_path_factory.mktemp("home")
-    with Servers(Settings.load(home=home, kafka=None), only=frozenset({"kafka"})) as running:
-        yield running
 
 
 @retry(
@@ -76,10 +66,8 @@ def test_no_transaction_stays_open_after_a_broker_is_killed(own_servers: Servers
                 threads.submit(commit_until, stop, bootstrap, f"killed-{number}-{each}")
                 for each in range(PRODUCERS)
             ]
-            pid = next(s.pid for s in own_servers.states() if s.name == "kafka")
-            assert pid is not None
             time.sleep(RUN_S)  # no state to wait for: anywhere in any transaction will do
-            psutil.Process(pid).kill()
+            own_servers.kill("kafka")
             stop.set()
             for each in running:
                 each.result()

@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,17 +18,8 @@ from headrace.project import Project
 from headrace.runtime.topics import plans
 from headrace.servers import Servers
 from headrace.servers.registry import RegistryServer
-from headrace.settings import Settings
 from headrace.topology import Topology
 from tests.integration import sample_run as sample
-
-
-@pytest.fixture
-def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """Kafka of its own: these tests count every record of a topic, and kill the server."""
-    home = tmp_path_factory.mktemp("home")
-    with Servers(Settings.load(home=home, kafka=None), only=frozenset({"kafka"})) as running:
-        yield running
 
 
 @pytest.fixture
