@@ -175,6 +175,7 @@ class Consumer(Reader):
         settings = config.member(bootstrap, client_id, group, instance)
         self._client = Client(settings | logged() | {"on_commit": self._committed})
         self.group = group
+        self._refused: Offsets = {}
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         """Join the group."""
@@ -225,17 +226,25 @@ class Consumer(Reader):
         """Tell the group how far this member has come, without waiting for it.
 
         For whoever watches, and for a start without state: what was processed is known elsewhere.
+        `take_refused` says later what the group did not take.
         """
         wanted = [TopicPartition(t, p, offset) for (t, p), offset in offsets.items()]
         try:
             self._client.commit(offsets=wanted, asynchronous=True)
         except KafkaException as error:
             log.warning("commit_refused", group=self.group, error=str(error))
+            self._refused |= offsets
 
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         if error is not None:
             partition = [f"{p.topic}-{p.partition}" for p in partitions]
             log.warning("commit_failed", group=self.group, error=error.str(), partitions=partition)
+            self._refused |= {(p.topic, p.partition): p.offset for p in partitions}
+
+    def take_refused(self) -> Offsets:
+        """Return the offsets that were committed in vain since this was last asked."""
+        refused, self._refused = self._refused, {}
+        return refused
 
     @over_outages
     def committed(self, partitions: Sequence[Place]) -> Offsets:

@@ -96,6 +96,8 @@ class Intake:
         self.held: Mapping[Place, int] = {}
         self.rewinds: SimpleQueue[tuple[frozenset[Place], Offsets]] = SimpleQueue()
         self.committed: SimpleQueue[Offsets] = SimpleQueue()
+        self._told: Offsets = {}
+        self._refused_asked_at_s = 0.0
         self._lane = lane
         self._owner = owner
         self._topics = list(topics)
@@ -318,13 +320,22 @@ class Intake:
     # What is told of it.
 
     def _tell_group(self) -> None:
-        offsets: Offsets = {}
+        offsets = self._refused()
         while not self.committed.empty():
             offsets |= self.committed.get()
         owned = self._claims.keys() | self._known.keys()
         mine = {place: offset for place, offset in offsets.items() if place in owned}
         if mine:
+            self._told |= mine
             self._consumer.commit(mine)
+
+    def _refused(self) -> Offsets:
+        """Return what has to be told again: a partition may have no later offset to tell."""
+        if monotonic() - self._refused_asked_at_s < limits.IDLE_COMMIT_S:
+            return {}
+        self._refused_asked_at_s = monotonic()
+        refused = self._consumer.take_refused()
+        return {place: offset for place, offset in refused.items() if self._told[place] == offset}
 
     def _note_lag(self, read_to: Offsets) -> None:
         self.read_to |= read_to

@@ -10,7 +10,9 @@ from concurrent.futures import Future
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
+from headrace import limits
 from headrace.avro.wire import Decoded
 from headrace.kafka.consumer import Fetched, Offsets, Place, RawPart, Rebalance
 from headrace.runtime.intake import Intake
@@ -29,6 +31,8 @@ class FakeClient:
         self.positions: Offsets = {}
         self.due: list[tuple[str, Sequence[Place]]] = []
         self.spoil: dict[Place, int] = {}
+        self.commits: list[Offsets] = []
+        self.refused: Offsets = {}
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self.rebalance = rebalance
@@ -57,6 +61,13 @@ class FakeClient:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return 0, self.log[topic, partition]
+
+    def commit(self, offsets: Offsets) -> None:
+        self.commits.append(dict(offsets))
+
+    def take_refused(self) -> Offsets:
+        refused, self.refused = self.refused, {}
+        return refused
 
     def committed(self, places: Sequence[Place]) -> Offsets:
         return {}
@@ -154,3 +165,51 @@ def test_what_the_client_delivers_again_when_others_come_is_dropped() -> None:
     after = offsets_read(intake, KEPT, 4)
 
     assert after == list(range(10, 20))
+
+
+def test_an_offset_the_group_refused_is_told_again_though_nothing_new_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As of a topic with one record, whose commit met a broker that had just come back."""
+    monkeypatch.setattr(limits, "IDLE_COMMIT_S", 0.0)
+    client = FakeClient({KEPT: 1, MOVED: 1})
+    intake = intake_on(client)
+    offsets_read(intake, KEPT, 3)
+    intake.committed.put({KEPT: 1})
+    intake.read()
+    client.refused = {KEPT: 1}
+    intake.read()
+
+    assert client.commits == [{KEPT: 1}, {KEPT: 1}]
+
+
+def test_an_offset_that_was_refused_is_not_told_after_a_later_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "IDLE_COMMIT_S", 0.0)
+    client = FakeClient({KEPT: 9, MOVED: 1})
+    intake = intake_on(client)
+    offsets_read(intake, KEPT, 3)
+    for offset in (1, 2):
+        intake.committed.put({KEPT: offset})
+        intake.read()
+    client.refused = {KEPT: 1}
+    intake.read()
+
+    assert client.commits == [{KEPT: 1}, {KEPT: 2}]
+
+
+def test_an_offset_of_a_place_that_is_gone_is_not_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "IDLE_COMMIT_S", 0.0)
+    client = FakeClient({KEPT: 1, MOVED: 1})
+    intake = intake_on(client)
+    offsets_read(intake, KEPT, 3)
+    intake.committed.put({MOVED: 1})
+    intake.read()
+    client.due.append(("revoked", [MOVED]))
+    client.refused = {MOVED: 1}
+    offsets_read(intake, KEPT, 2)
+
+    assert client.commits == [{MOVED: 1}]
