@@ -24,7 +24,10 @@ from headrace.topology import Control, Topology
 ANY_OPTION = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Which options a control takes its topology says; typer hands on those it does not know."""
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("control", context_settings=ANY_OPTION)
 def control(
     context: typer.Context,
     topology: TopologyName,

@@ -25,7 +25,10 @@ from headrace.topology import Topic
 
 WRITERS = ("parquet", "csv", "jsonl")
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("export")
 def export(
     topic: Annotated[str, typer.Argument(help="The topic to write out.")],
     to: Annotated[Path, typer.Option("--to", help="FILE.parquet, FILE.csv or FILE.jsonl.")],

@@ -19,7 +19,10 @@ from headrace.settings import Settings
 SABOTAGES = ("transaction", "fencing", "tracker")
 EXIT_VIOLATED = 1
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("faults")
 def faults(
     topology: TopologyName,
     seed: Annotated[int, typer.Option(help="Which schedule of faults; the first of several.")] = 1,

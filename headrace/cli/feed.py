@@ -20,7 +20,10 @@ from headrace.settings import Settings
 
 PROGRESS_S = 0.5
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("feed")
 def feed(
     topology: TopologyName,
     feed: FeedText = None,

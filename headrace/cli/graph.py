@@ -22,7 +22,10 @@ class Format(StrEnum):
 
 DRAW = {Format.mermaid: as_mermaid, Format.svg: as_svg, Format.json: as_json}
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("graph")
 def graph(
     topology: TopologyName,
     form: Annotated[Format, typer.Option("--format", help="How to draw it.")] = Format.mermaid,

@@ -11,7 +11,12 @@ from rich.console import Console
 from headrace.cli.options import HERE, AsJson, ProjectFolder
 from headrace.project import Project
 
-app = typer.Typer(help="Train and evaluate model bundles.", no_args_is_help=True)
+app = typer.Typer(
+    name="model",
+    add_completion=False,
+    help="Train and evaluate model bundles.",
+    no_args_is_help=True,
+)
 
 BundleName = Annotated[str, typer.Argument(help="A bundle of the project: models/NAME.")]
 DataFolder = Annotated[

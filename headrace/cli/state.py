@@ -17,7 +17,10 @@ from headrace.settings import Settings
 from headrace.state.inspect import TaskState, task_states
 from headrace.topology import Topology
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("state")
 def state(
     topology: TopologyName,
     fused: Annotated[bool, typer.Option(help="Whether the workers run fused steps.")] = True,

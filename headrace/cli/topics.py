@@ -18,7 +18,10 @@ from headrace.runtime.assemble import Choice, ensure_topics
 from headrace.settings import Settings
 from headrace.up.lag import LagWatch, lane_groups
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("topics")
 def topics(
     topology: TopologyName,
     create: Annotated[bool, typer.Option("--create", help="Create what is missing.")] = False,

@@ -31,7 +31,10 @@ REFRESH_S = 0.5
 
 console = Console(stderr=True)
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("up")
 def up(
     topology: TopologyName,
     feed: FeedText = None,

@@ -11,7 +11,10 @@ from headrace.cli.options import HERE, ProjectFolder, TopologyName
 from headrace.project import Project
 from headrace.settings import Settings
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command("worker")
 def worker(
     topology: TopologyName,
     step: Annotated[list[str] | None, typer.Option("--step", help="Only these steps.")] = None,

@@ -6,30 +6,29 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import pytest
 
-from headrace.runtime.assemble import Assembly
 from headrace.servers import Servers
 from schemas import topics as t
 from tests.integration.exchange_process import KEY, SECRET, ExchangeProcess
 from tests.integration.trading_run import ROOT, finish_run, read_records
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(Assembly, "_gateway_lane"),
-    reason="no lane runs a gateway yet: headrace/runtime/assemble.py has no _gateway_lane",
-)
-
 FAULTS = "drop_request=0.05,drop_reply=0.05,fail_after=0.05,delay=0.1,duplicate=0.3,reorder=0.3"
-FEED = "sim:2?events=10000&seed=3"
+FEED = "sim:2?events=16000&seed=3"
+"""Fifty seconds at the speed below: a gateway refuses what waited 5 s, as the first orders may."""
+
 WAIT_S = 180.0
 
 
-def start_run(
+@contextmanager
+def started_run(
     home: Path, report: Path, exchange: ExchangeProcess, servers: Servers
-) -> subprocess.Popen[str]:
+) -> Iterator[subprocess.Popen[str]]:
+    """Give a run that trades with the exchange; end it if the test leaves it on."""
     found = servers.endpoints
     environment = os.environ | {
         "HEADRACE_HOME": str(home),
@@ -41,14 +40,18 @@ def start_run(
         "HEADRACE_VENUE_SECRET": SECRET,
     }
     options = [f"--feed={FEED}", "--speed=4", "--until-end", f"--report={report}"]
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "headrace", "up", "trading_gateway", *options],
         env=environment,
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-    )
+    ) as run:
+        try:
+            yield run
+        finally:
+            run.terminate()
 
 
 def gateway_worker(run: subprocess.Popen[str]) -> psutil.Process | None:
@@ -63,7 +66,7 @@ def kill_amid_orders(run: subprocess.Popen[str], exchange: ExchangeProcess) -> N
     """Kill the gateway's worker once some orders are at the exchange."""
     deadline_s = time.monotonic() + WAIT_S
     while len(exchange.orders()) < 5:
-        assert run.poll() is None
+        assert run.poll() is None, f"it ended first: {run.communicate()[0][-3_000:]}"
         assert time.monotonic() < deadline_s, "no order reached the exchange"
         time.sleep(0.2)
     worker = gateway_worker(run)
@@ -75,8 +78,10 @@ def test_no_order_is_doubled_with_the_gateway_killed_and_the_exchange_faulty(
     tmp_path: Path, servers: Servers
 ) -> None:
     report = tmp_path / "report.json"
-    with ExchangeProcess(tmp_path, "--faults", FAULTS, "--seed", "7") as exchange:
-        run = start_run(tmp_path / "home", report, exchange, servers)
+    with (
+        ExchangeProcess(tmp_path, "--faults", FAULTS, "--seed", "7") as exchange,
+        started_run(tmp_path / "home", report, exchange, servers) as run,
+    ):
         kill_amid_orders(run, exchange)
         finish_run(run, report)
         orders = read_records(servers.endpoints.kafka, t.VENUE_ORDER)

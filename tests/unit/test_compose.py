@@ -34,9 +34,10 @@ READY = runpy.run_path(str(ROOT / "infra" / "image" / "ready.py"))
 def parsed(command: list[str]) -> dict[str, Any]:
     """Return the parameters the real command line reads from a service's command."""
     name, *arguments = command
-    group = typer.main.get_command(app)
-    commands: dict[str, click.Command] = vars(group)["commands"]
-    return commands[name].make_context(name, arguments).params
+    group: Any = typer.main.get_command(app)
+    found: click.Command = group.get_command(None, name)
+    parameters: dict[str, Any] = found.make_context(name, arguments).params
+    return parameters
 
 
 @pytest.mark.parametrize("name", SERVICES)
