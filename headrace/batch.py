@@ -25,7 +25,7 @@ class Part:
     topic: str
     partition: int
     records: pa.RecordBatch
-    values: Sequence[bytes]
+    values: Sequence[bytes | None]
     keys: Sequence[bytes | None]
     offsets: IntArray
     timestamps_ms: IntArray

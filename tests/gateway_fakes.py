@@ -30,7 +30,8 @@ from headrace.gateway import (
     Report,
     Unanswered,
 )
-from headrace.kafka.consumer import GroupMetadata, Offsets
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets
 from headrace.runtime.chain import Dead, Emission, TopicCodec
 from headrace.runtime.gateway_journal import Restored
 from headrace.runtime.gateway_processor import GatewayProcessor

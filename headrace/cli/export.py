@@ -79,7 +79,7 @@ def _batches(
         decoded = decoder.decode(part.values)
         for bad in decoded.bad:
             on_bad(f"partition {part.partition}, offset {part.offsets[bad.row]}: {bad.detail}")
-        offsets = [part.offsets[row] for row in decoded.rows.tolist()]
+        offsets = part.offsets[decoded.rows]
         yield pa.record_batch(
             [
                 pa.array([part.partition] * len(offsets), pa.int32()),

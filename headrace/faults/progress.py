@@ -11,7 +11,7 @@ import structlog
 
 from headrace.faults import limits
 from headrace.faults.watching import Place, Seen
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.fetched import Offsets
 from headrace.up.lag import LaneGroup
 
 log = structlog.get_logger(__name__)

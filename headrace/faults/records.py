@@ -8,7 +8,8 @@ import pyarrow as pa
 from headrace.avro.schema import AvroSchema, load_schema
 from headrace.avro.wire import HEADER_BYTES, Decoder
 from headrace.errors import InvariantError
-from headrace.kafka.consumer import Offsets, RawPart, Reader
+from headrace.kafka.consumer import Reader
+from headrace.kafka.fetched import Offsets, RawPart
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.kafka.schema_log import SchemaLog
 from headrace.project import Project
@@ -136,15 +137,14 @@ def records_of(
         if not part.values:
             continue
         decoded = decoder.decode(part.values)
-        rows = decoded.rows.tolist()
         undecodable += len(decoded.bad)
-        keys += [part.keys[row] for row in rows]
-        bodies += [(part.values[row] or b"")[HEADER_BYTES:] for row in rows]
-        offsets = pa.array([part.offsets[row] for row in rows], pa.int64())
-        times_ms = pa.array([part.timestamps_ms[row] for row in rows], pa.int64())
+        good = part.take(decoded.rows)
+        keys += good.keys
+        bodies += [(value or b"")[HEADER_BYTES:] for value in good.values]
+        offsets, times_ms = pa.array(good.offsets), pa.array(good.timestamps_ms)
         tables.append(
             pa.Table.from_batches([decoded.records])
-            .append_column(PARTITION, pa.array([part.partition] * len(rows), pa.int32()))
+            .append_column(PARTITION, pa.array([part.partition] * len(decoded.rows), pa.int32()))
             .append_column(OFFSET, offsets)
             .append_column(TIME_MS, times_ms)
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from headrace.errors import TransientError
 from headrace.faults.limits import SETTLED_LOOKS
 from headrace.faults.records import read_log
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.fetched import Offsets
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.up.lag import LaneGroup
 

@@ -1,71 +1,26 @@
 """Reads whole batches from Kafka, as they wait there, grouped by topic and partition."""
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, TypeAlias
 
 import structlog
 from confluent_kafka import Consumer as Client
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from headrace import limits
-from headrace.batch import Headers
 from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.kafka import config
 from headrace.kafka.client_log import logged
+from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
 from headrace.kafka.outages import over_outages
+from headrace.kafka.partition_queue import PartitionQueue
 
 log = structlog.get_logger(__name__)
 
-Place: TypeAlias = tuple[str, int]
-"""A topic and a partition."""
-
-Offsets: TypeAlias = dict[Place, int]
-"""The next offset wanted, by topic and partition."""
-
 GroupMetadata: TypeAlias = Any
 """Who a member is, and since when: what a transaction shows to commit offsets."""
-
-
-@dataclass(slots=True)
-class RawPart:
-    """Records of one topic-partition as they lie in the log."""
-
-    topic: str
-    partition: int
-    values: list[bytes | None] = field(default_factory=list)
-    keys: list[bytes | None] = field(default_factory=list)
-    offsets: list[int] = field(default_factory=list)
-    timestamps_ms: list[int] = field(default_factory=list)
-    headers: list[Headers] | None = None
-
-    def drop_before(self, offset: int) -> None:
-        """Leave out what lies before an offset."""
-        old = bisect_left(self.offsets, offset)
-        if old:
-            for column in (self.values, self.keys, self.offsets, self.timestamps_ms):
-                del column[:old]
-            if self.headers is not None:
-                del self.headers[:old]
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What one poll brought.
-
-    `ends` are the partitions that were read to their end, and where that is: behind the last
-    record there may be markers of transactions, which are none.
-    """
-
-    parts: Sequence[RawPart] = ()
-    ends: Offsets = field(default_factory=dict)
-
-    def read_to(self) -> Offsets:
-        """Return the next offset wanted of every partition this poll says something of."""
-        read = {(p.topic, p.partition): p.offsets[-1] + 1 for p in self.parts if p.offsets}
-        return read | self.ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +41,11 @@ class Reader:
 
     def __init__(self, bootstrap: str, client_id: str) -> None:
         self._client = Client(config.reader(bootstrap, client_id) | logged())
+        self._queue = PartitionQueue(self._client, client_id)
 
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets, and no others."""
+        self._queue.take_over(starts)
         self._client.assign([TopicPartition(t, p, offset) for (t, p), offset in starts.items()])
 
     def poll(self, records_max: int, timeout_s: float) -> Fetched:
@@ -96,11 +53,19 @@ class Reader:
 
         Raises:  UsageError if a topic does not exist; InvariantError if the client is broken.
         """
-        first = self._client.poll(timeout_s)
-        if first is None:
-            return Fetched()
-        # A batch that is asked for with a timeout waits until it is full: ask for what is there.
-        return _group([first, *self._client.consume(records_max - 1, 0)])
+        # What is no record: above all, partitions that come and go.
+        said = self._client.poll(0)
+        if said is not None:
+            if said.error() is None:
+                raise InvariantError(
+                    f"topic {said.topic()}, partition {said.partition()}: a record came past the "
+                    "queue of its partition"
+                )
+            _judge(said.error())
+        fetched, errors = self._queue.poll(records_max, timeout_s)
+        for error in errors:
+            _judge(error)
+        return fetched
 
     def read_through(
         self, starts: Mapping[Place, int], ends: Mapping[Place, int]
@@ -140,6 +105,7 @@ class Reader:
 
     def close(self) -> None:
         """Stop reading."""
+        self._queue.close()
         self._client.close()
 
 
@@ -174,6 +140,7 @@ class Consumer(Reader):
         """Be a member of `group`: a static one if `instance` names it."""
         settings = config.member(bootstrap, client_id, group, instance)
         self._client = Client(settings | logged() | {"on_commit": self._committed})
+        self._queue = PartitionQueue(self._client, client_id)
         self.group = group
         self._refused: Offsets = {}
 
@@ -181,6 +148,7 @@ class Consumer(Reader):
         """Join the group."""
 
         def assigned(client: Client, partitions: list[TopicPartition]) -> None:
+            self._queue.take_over(_places(partitions))
             client.incremental_assign(partitions)
             if partitions:
                 client.pause(partitions)
@@ -277,34 +245,6 @@ class Consumer(Reader):
 
 def _places(partitions: Sequence[TopicPartition]) -> list[Place]:
     return [(p.topic, p.partition) for p in partitions]
-
-
-def _group(messages: list[Message]) -> Fetched:
-    parts: dict[Place, RawPart] = {}
-    ends: Offsets = {}
-    for message in messages:
-        place = (message.topic(), message.partition())
-        error = message.error()
-        if error is not None:
-            if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  (the client's name)
-                ends[place] = message.offset()
-            else:
-                _judge(error)
-            continue
-        ends.pop(place, None)
-        part = parts.get(place)
-        if part is None:
-            part = parts[place] = RawPart(*place)
-        part.values.append(message.value())
-        part.keys.append(message.key())
-        part.offsets.append(message.offset())
-        part.timestamps_ms.append(message.timestamp()[1])
-        headers = message.headers()
-        if headers is not None or part.headers is not None:
-            if part.headers is None:
-                part.headers = [() for _ in part.values[:-1]]
-            part.headers.append(headers or ())
-    return Fetched(list(parts.values()), ends)
 
 
 def _judge(error: KafkaError) -> None:

@@ -13,7 +13,8 @@ from headrace import limits
 from headrace.errors import TransientError
 from headrace.kafka import config
 from headrace.kafka.client_log import logged
-from headrace.kafka.consumer import GroupMetadata, Offsets, Place
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets, Place
 from headrace.kafka.outages import over_outages
 
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from headrace.errors import TransientError
 from headrace.kafka import config
 from headrace.kafka.client_log import logged
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.fetched import Offsets
 
 PROBE_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 3.0

@@ -5,14 +5,16 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, Message
-from confluent_kafka import Producer as Client
+import numpy as np
+from confluent_kafka import KafkaError, KafkaException
 
 from headrace import limits
-from headrace.batch import Headers
-from headrace.errors import HeadraceError, TransientError
+from headrace.batch import Headers, IntArray
+from headrace.byte_column import column_of
+from headrace.errors import HeadraceError, InvariantError, TransientError
 from headrace.kafka import config
-from headrace.kafka.client_log import logged
+from headrace.kafka.librdkafka import ANY_PARTITION
+from headrace.kafka.native_producer import NativeProducer
 
 
 class Producer:
@@ -22,8 +24,7 @@ class Producer:
         self._connect(config.producer(bootstrap, client_id))
 
     def _connect(self, settings: dict[str, Any]) -> None:
-        self._client = Client(settings | logged())
-        self._failed: list[KafkaError] = []
+        self._client = NativeProducer(settings)
 
     def send(
         self,
@@ -32,47 +33,24 @@ class Producer:
         keys: Sequence[bytes | None],
         *,
         partition: int | None = None,
-        partitions: Sequence[int] | None = None,
+        partitions: IntArray | Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
     ) -> None:
         """Queue records in this order; waits while the queue is full.
 
         Raises:  TransientError if the broker does not take records in time.
         """
+        if len(values) != len(keys):
+            raise InvariantError(f"topic {topic}: {len(values)} values with {len(keys)} keys")
+        if not len(values):
+            return
         self._make_room(len(values))
-        if headers is not None:
-            places = partitions if partitions is not None else [partition] * len(values)
-            self._send_singly(topic, values, keys, places, headers)
-            return
-        if partitions is None:
-            self._send_together(topic, values, keys, partition)
-            return
-        rows_by_partition: dict[int, list[int]] = {}
-        for row, chosen in enumerate(partitions):
-            rows_by_partition.setdefault(chosen, []).append(row)
-        # The batch call takes one partition for all its records.
-        for chosen, rows in rows_by_partition.items():
-            self._send_together(
-                topic, [values[row] for row in rows], [keys[row] for row in rows], chosen
-            )
-
-    def _send_together(
-        self,
-        topic: str,
-        values: Sequence[bytes | None],
-        keys: Sequence[bytes | None],
-        partition: int | None,
-    ) -> None:
-        messages: list[dict[str, object]] = [
-            {"value": value, "key": key} for value, key in zip(values, keys, strict=True)
-        ]
-        options = {} if partition is None else {"partition": partition}
-        queued = self._client.produce_batch(
-            topic, messages, on_delivery=self._on_delivery, **options
-        )
-        if queued != len(messages):
-            refused = next(message["_error"] for message in messages if "_error" in message)
-            raise self._error(f"topic {topic}: {len(messages) - queued} records refused", refused)
+        chosen = partition if partitions is None else np.asarray(partitions, np.int64)
+        with self._explained(f"topic {topic}: records refused"):
+            if headers is None:
+                self._client.queue(topic, column_of(values), column_of(keys), chosen)
+            else:
+                self._send_singly(topic, values, keys, chosen, headers)
         self._serve(0)
 
     def flush(self, timeout_s: float = limits.FLUSH_TIMEOUT_S) -> None:
@@ -82,8 +60,8 @@ class Producer:
         """
         with self._explained("records cannot be written"):
             left = self._client.flush(timeout_s)
-        if self._failed:
-            failed, self._failed = self._failed, []
+        if self._client.failed:
+            failed, self._client.failed = self._client.failed, []
             raise self._error(f"{len(failed)} records were not acknowledged", failed[0])
         if left:
             raise TransientError(f"{left} records were not acknowledged within {timeout_s} s")
@@ -93,23 +71,15 @@ class Producer:
         topic: str,
         values: Sequence[bytes | None],
         keys: Sequence[bytes | None],
-        partitions: Sequence[int | None],
+        partitions: IntArray | int | None,
         headers: Sequence[Headers],
     ) -> None:
         # The batch call carries no headers.
-        for row, value in enumerate(values):
-            chosen = partitions[row]
-            options = {} if chosen is None else {"partition": chosen}
-            with self._explained(f"topic {topic}: record refused"):
-                self._client.produce(
-                    topic,
-                    value,
-                    keys[row],
-                    headers=list(headers[row]),
-                    on_delivery=self._on_delivery,
-                    **options,
-                )
-        self._serve(0)
+        places = np.broadcast_to(
+            ANY_PARTITION if partitions is None else partitions, len(values)
+        ).tolist()
+        for value, key, own, place in zip(values, keys, headers, places, strict=True):
+            self._client.queue_with_headers(topic, value, key, own, place)
 
     def _serve(self, timeout_s: float) -> None:
         with self._explained("the producer failed"):
@@ -122,11 +92,6 @@ class Producer:
             yield
         except KafkaException as error:
             raise self._error(what, error.args[0]) from error
-        except SystemError as error:
-            # A fatal error is raised between two callbacks; the second then seems to have failed.
-            if not isinstance(error.__cause__, KafkaException):
-                raise
-            raise self._error(what, error.__cause__.args[0]) from error
 
     def _error(self, what: str, error: KafkaError) -> HeadraceError:
         """Return what to raise when the client refuses or loses a record."""
@@ -142,7 +107,3 @@ class Producer:
                     f"the producer's queue stayed full for {limits.FLUSH_TIMEOUT_S} s: "
                     f"{len(self._client)} records wait for the broker"
                 )
-
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:  # noqa: ARG002
-        if error is not None:
-            self._failed.append(error)

@@ -7,10 +7,11 @@ import structlog
 from confluent_kafka import KafkaError, TopicPartition
 
 from headrace import limits
-from headrace.batch import Headers
+from headrace.batch import Headers, IntArray
 from headrace.errors import AbortedError, FencedError, HeadraceError, InvariantError, TransientError
 from headrace.kafka import config
-from headrace.kafka.consumer import GroupMetadata, Offsets
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets
 from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import Producer
 
@@ -54,7 +55,7 @@ class TransactionalProducer(Producer):
         keys: Sequence[bytes | None],
         *,
         partition: int | None = None,
-        partitions: Sequence[int] | None = None,
+        partitions: IntArray | Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
     ) -> None:
         """Queue records in this order, as part of the open transaction.
@@ -91,7 +92,7 @@ class TransactionalProducer(Producer):
         """Let nothing that was sent since the last commit count."""
         if self._is_open:
             self._attempt("abort", self._client.abort_transaction)
-            self._failed.clear()  # what was taken out of the queue
+            self._client.failed.clear()  # what was taken out of the queue
             self._is_open = False
 
     @over_outages

@@ -270,7 +270,7 @@ def _dead(step: Step, batch: Batch, dead: DeadRow) -> Dead:
         part.topic,
         part.partition,
         int(part.offsets[dead.row]),
-        part.values[dead.row],
+        part.values[dead.row] or b"",
         part.keys[dead.row],
         () if part.headers is None else part.headers[dead.row],
         dead.cause,

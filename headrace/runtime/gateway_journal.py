@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from headrace.kafka.consumer import GroupMetadata, Offsets
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets
 from headrace.kafka.partitioner import partition_of
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.runtime.chain import Dead, Emission

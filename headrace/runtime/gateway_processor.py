@@ -13,7 +13,8 @@ import structlog
 from headrace.batch import Part
 from headrace.errors import AbortedError, RecordError, TransientError
 from headrace.gateway import Command, NotSent, Page, Remote, Reply, Reported, Unanswered
-from headrace.kafka.consumer import GroupMetadata, Offsets, Place
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets, Place
 from headrace.runtime.chain import Dead, Emission, TopicCodec, encode_records, keys_of
 from headrace.runtime.gateway_desk import Act, Action, Desk
 from headrace.runtime.gateway_journal import Journal, Restored
@@ -236,7 +237,7 @@ class GatewayProcessor:
             part.topic,
             part.partition,
             int(part.offsets[row]),
-            part.values[row],
+            part.values[row] or b"",
             part.keys[row],
             () if part.headers is None else part.headers[row],
             "command_invalid",

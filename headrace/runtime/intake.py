@@ -14,7 +14,8 @@ from headrace import limits
 from headrace.avro.wire import Decoder
 from headrace.batch import Part
 from headrace.errors import InvariantError, TransientError, UsageError
-from headrace.kafka.consumer import Consumer, GroupMetadata, Offsets, Place, RawPart, Rebalance
+from headrace.kafka.consumer import Consumer, GroupMetadata, Rebalance
+from headrace.kafka.fetched import Offsets, Place, RawPart
 from headrace.runtime.chain import Dead
 from headrace.runtime.stats import Stats
 from headrace.runtime.work import Unit, Work
@@ -350,7 +351,7 @@ class Intake:
                 self._owner,
                 raw.topic,
                 raw.partition,
-                raw.offsets[bad.row],
+                int(raw.offsets[bad.row]),
                 raw.values[bad.row] or b"",
                 raw.keys[bad.row],
                 () if raw.headers is None else raw.headers[bad.row],
@@ -359,7 +360,8 @@ class Intake:
             )
             for bad in decoded.bad
         ]
-        return _part(raw, decoded.records, decoded.rows.tolist() if decoded.bad else None), dead
+        good = raw.take(decoded.rows) if decoded.bad else raw
+        return _part(good, decoded.records), dead
 
 
 def _deadline_s() -> float:
@@ -384,28 +386,14 @@ def _in_log(place: Place, offset: int, low: int, high: int) -> int:
     return max(offset, low)
 
 
-def _part(raw: RawPart, records: object, rows: list[int] | None) -> Part:
-    offsets = np.asarray(raw.offsets, np.int64)
-    timestamps_ms = np.asarray(raw.timestamps_ms, np.int64)
-    values = [value or b"" for value in raw.values] if None in raw.values else raw.values
-    if rows is None:
-        return Part(
-            raw.topic,
-            raw.partition,
-            records,
-            values,  # type: ignore[arg-type]  # no None is left in it
-            raw.keys,
-            offsets,
-            timestamps_ms,
-            raw.headers,
-        )
+def _part(raw: RawPart, records: object) -> Part:
     return Part(
         raw.topic,
         raw.partition,
         records,
-        [values[row] or b"" for row in rows],
-        [raw.keys[row] for row in rows],
-        offsets[rows],
-        timestamps_ms[rows],
-        None if raw.headers is None else [raw.headers[row] for row in rows],
+        raw.values,
+        raw.keys,
+        raw.offsets,
+        raw.timestamps_ms,
+        raw.headers,
     )

@@ -20,7 +20,8 @@ import structlog
 
 from headrace import limits
 from headrace.errors import AbortedError
-from headrace.kafka.consumer import GroupMetadata, Offsets, Place
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets, Place
 from headrace.runtime.intake import Intake
 from headrace.runtime.work import Processor, Unit, Work
 

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.batch import IntArray, Part
+from headrace.byte_column import concat, take
 
 
 def empty_part(topic: str, partition: int, schema: pa.Schema) -> Part:
@@ -17,16 +18,15 @@ def empty_part(topic: str, partition: int, schema: pa.Schema) -> Part:
 
 def take_rows(part: Part, rows: IntArray) -> Part:
     """Return the part with these rows only."""
-    chosen = rows.tolist()
     return Part(
         part.topic,
         part.partition,
         part.records.take(pa.array(rows)),
-        [part.values[row] for row in chosen],
-        [part.keys[row] for row in chosen],
+        take(part.values, rows),
+        take(part.keys, rows),
         part.offsets[rows],
         part.timestamps_ms[rows],
-        None if part.headers is None else [part.headers[row] for row in chosen],
+        None if part.headers is None else [part.headers[row] for row in rows.tolist()],
     )
 
 
@@ -40,8 +40,8 @@ def concat_parts(parts: Sequence[Part]) -> Part:
     return replace(
         parts[0],
         records=pa.Table.from_batches([p.records for p in parts]).combine_chunks().to_batches()[0],
-        values=[value for part in parts for value in part.values],
-        keys=[key for part in parts for key in part.keys],
+        values=concat([part.values for part in parts]),
+        keys=concat([part.keys for part in parts]),
         offsets=np.concatenate([part.offsets for part in parts]),
         timestamps_ms=np.concatenate([part.timestamps_ms for part in parts]),
         headers=headers,

@@ -9,7 +9,8 @@ import structlog
 
 from headrace.batch import Part
 from headrace.errors import AbortedError
-from headrace.kafka.consumer import GroupMetadata, Offsets
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets
 from headrace.kafka.partitioner import partition_of
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead, Emission, LoadedStep, Results

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from headrace.kafka.consumer import GroupMetadata, Offsets
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets
 from headrace.runtime.committer import Batch, Committer
 
 log = structlog.get_logger(__name__)

@@ -22,7 +22,8 @@ from tenacity import wait_random_exponential as jittered
 from headrace.avro.schema import AvroSchema
 from headrace.batch import DeadRow, Part
 from headrace.errors import InvariantError, TransientError
-from headrace.kafka.consumer import GroupMetadata, Offsets, Place
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets, Place
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import send_dead
@@ -154,7 +155,7 @@ class SinkProcessor:
             part.topic,
             part.partition,
             int(part.offsets[dead.row]),
-            part.values[dead.row],
+            part.values[dead.row] or b"",
             part.keys[dead.row],
             () if part.headers is None else part.headers[dead.row],
             dead.cause,

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from headrace.batch import Part
-from headrace.kafka.consumer import GroupMetadata, Offsets, Place
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets, Place
 from headrace.runtime.chain import Dead
 
 Unit: TypeAlias = Any

@@ -4,7 +4,7 @@ import msgspec
 import structlog
 
 from headrace.errors import RecordError
-from headrace.kafka.consumer import RawPart
+from headrace.kafka.fetched import RawPart
 from headrace.kafka.producer import Producer
 from headrace.state.store import (
     CHECKPOINT_KEY,
@@ -61,7 +61,7 @@ class ChangelogTail:
         Raises:  RecordError if it is not what a chain writes.
         """
         self.records += len(part.values)
-        for name, value, offset in zip(part.keys, part.values, part.offsets, strict=True):
+        for name, value, offset in zip(part.keys, part.values, part.offsets.tolist(), strict=True):
             try:
                 self._take(name, value, offset)
             except (ValueError, msgspec.MsgspecError) as error:

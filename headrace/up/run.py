@@ -10,7 +10,7 @@ import httpx
 import structlog
 
 from headrace.errors import TransientError
-from headrace.kafka.consumer import Offsets
+from headrace.kafka.fetched import Offsets
 from headrace.project import Project
 from headrace.runtime.assemble import Choice, ensure_topics
 from headrace.servers import Endpoints

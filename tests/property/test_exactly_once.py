@@ -20,7 +20,8 @@ from headrace.avro.schema import AvroSchema, parse_schema
 from headrace.avro.wire import Decoder
 from headrace.batch import Batch, Headers, Output, Part
 from headrace.errors import AbortedError
-from headrace.kafka.consumer import GroupMetadata, Offsets, RawPart
+from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets, RawPart
 from headrace.runtime.chain import LoadedStep, TopicCodec
 from headrace.runtime.committer import ExactlyOnce
 from headrace.runtime.processor import ChainProcessor
@@ -83,7 +84,7 @@ class FakeLog:
 
     def tail(self, partition: int, start: int) -> RawPart:
         rows = self.changelogs[partition][start:]
-        offsets = list(range(start, start + len(rows)))
+        offsets = np.arange(start, start + len(rows))
         keys, values = [key for key, _ in rows], [value for _, value in rows]
         return RawPart(CHANGELOG, partition, values, keys, offsets, offsets)
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from headrace.batch import Output
@@ -12,7 +13,7 @@ from headrace.faults.report import applied_faults, as_json, recovery_figures
 from headrace.faults.run import Outcome
 from headrace.faults.schedule import Planned
 from headrace.faults.verdict import Finding, judge
-from headrace.kafka.consumer import RawPart
+from headrace.kafka.fetched import RawPart
 from headrace.topology import Invariant, Proof, Source, Step, Topic, Topology
 
 RAW = Topic("raw.frame.v1", "frame.v1", key=("name",))
@@ -127,6 +128,8 @@ def test_the_last_value_of_a_first_page_counts_and_no_checkpoint() -> None:
         3,
         values=[b"old", b"new", b"gone", None, b"{}", b"rest"],
         keys=[a, a, b, b, b"\x00checkpoint", b"t\x00a\x0010"],
+        offsets=np.arange(6),
+        timestamps_ms=np.zeros(6, np.int64),
     )
 
     assert head_pages([part]) == {(3, a): b"new"}

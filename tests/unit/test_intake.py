@@ -9,12 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from headrace import limits
 from headrace.avro.wire import Decoded
-from headrace.kafka.consumer import Fetched, Offsets, Place, RawPart, Rebalance
+from headrace.kafka.consumer import Rebalance
+from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
 from headrace.runtime.intake import Intake
 from headrace.runtime.stats import Stats
 from headrace.runtime.work import Unit
@@ -46,11 +48,11 @@ class FakeClient:
         self.due.clear()
         parts = []
         for place, position in self.positions.items():
-            offsets = list(range(position, self.log[place]))
+            offsets = np.arange(position, self.log[place])
             values: list[bytes | None] = [str(offset).encode() for offset in offsets]
-            if offsets:
+            if values:
                 parts.append(
-                    RawPart(*place, values, [None] * len(offsets), offsets, [0] * len(offsets))
+                    RawPart(*place, values, [None] * len(values), offsets, np.zeros_like(offsets))
                 )
             self.positions[place] = self.log[place]
         return Fetched(parts, dict(self.positions))

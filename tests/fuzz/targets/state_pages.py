@@ -10,7 +10,7 @@ import numpy as np
 from agents.ingest_frames import MARKET_BY_SOURCE
 from agents.venues import READERS
 from headrace.errors import InvariantError, RecordError
-from headrace.kafka.consumer import RawPart
+from headrace.kafka.fetched import RawPart
 from headrace.state.changelog import ChangelogTail
 from headrace.state.store import CHECKPOINT_KEY, Changes, Checkpoint, page_bytes
 from headrace.state.tables import PageKey, RowTable
@@ -53,7 +53,8 @@ def _restore(records: Sequence[bytes]) -> None:
         keys = keys[: len(values)]
         store = Memory()
         tail = ChangelogTail(store)  # type: ignore[arg-type]
-        part = RawPart("changelog", 0, list(values), list(keys), list(range(len(keys))))
+        numbers = np.arange(len(keys))
+        part = RawPart("changelog", 0, list(values), list(keys), numbers, numbers)
         try:
             tail.apply(part)
         except RecordError as error:

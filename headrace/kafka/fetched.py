@@ -1,0 +1,75 @@
+"""What lies in the log, as it was read: columns of bytes by topic and partition."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from headrace.batch import Headers, IntArray
+from headrace.byte_column import take
+
+Place: TypeAlias = tuple[str, int]
+"""A topic and a partition."""
+
+Offsets: TypeAlias = dict[Place, int]
+"""The next offset wanted, by topic and partition."""
+
+
+@dataclass(slots=True)
+class RawPart:
+    """Records of one topic-partition as they lie in the log.
+
+    Shapes:  all columns have one item a record; `headers` is None where no record has any.
+    """
+
+    topic: str
+    partition: int
+    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None]
+    offsets: IntArray
+    timestamps_ms: IntArray
+    headers: Sequence[Headers] | None = None
+
+    @property
+    def place(self) -> Place:
+        """Return where it lies."""
+        return self.topic, self.partition
+
+    def take(self, rows: IntArray) -> "RawPart":
+        """Return the part with these rows only."""
+        return RawPart(
+            self.topic,
+            self.partition,
+            take(self.values, rows),
+            take(self.keys, rows),
+            self.offsets[rows],
+            self.timestamps_ms[rows],
+            None if self.headers is None else [self.headers[row] for row in rows.tolist()],
+        )
+
+    def drop_before(self, offset: int) -> None:
+        """Leave out what lies before an offset."""
+        old = int(np.searchsorted(self.offsets, offset))
+        if old:
+            self.values, self.keys = self.values[old:], self.keys[old:]
+            self.offsets, self.timestamps_ms = self.offsets[old:], self.timestamps_ms[old:]
+            if self.headers is not None:
+                self.headers = self.headers[old:]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one poll brought.
+
+    `ends` are the partitions that were read to their end, and where that is: behind the last
+    record there may be markers of transactions, which are none.
+    """
+
+    parts: Sequence[RawPart] = ()
+    ends: Offsets = field(default_factory=dict)
+
+    def read_to(self) -> Offsets:
+        """Return the next offset wanted of every partition this poll says something of."""
+        read = {part.place: int(part.offsets[-1]) + 1 for part in self.parts if len(part.offsets)}
+        return read | self.ends
