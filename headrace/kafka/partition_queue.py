@@ -1,5 +1,6 @@
 """The partitions of a consumer in a queue of their own, read as columns and not as messages."""
 
+import weakref
 from collections.abc import Iterable
 
 import numpy as np
@@ -30,8 +31,11 @@ class PartitionQueue:
     """
 
     def __init__(self, client: Client, client_id: str) -> None:
+        self._owner = client
         self._client = handle_of(client, client_id)
         self._queue = lib.rd_kafka_queue_new(self._client)
+        # Before the client: it would wait for its queues for ever, with whoever lets go of it.
+        self._destroy = weakref.finalize(self, lib.rd_kafka_queue_destroy, self._queue)
 
     def take_over(self, places: Iterable[Place]) -> None:
         """Have the records of these partitions come here, from their next assignment on."""
@@ -63,8 +67,8 @@ class PartitionQueue:
             kernels.destroy_messages(messages, _DESTROY)
 
     def close(self) -> None:
-        """Give the queue back; the client must still be there."""
-        lib.rd_kafka_queue_destroy(self._queue)
+        """Give the queue back; the client is closed after it."""
+        self._destroy()
 
 
 def _fetched(messages: IntArray) -> tuple[Fetched, list[KafkaError]]:
