@@ -91,7 +91,7 @@ def _parts(feed: Feed, codec: TopicCodec) -> Iterator[Part]:
         offset += count
 
 
-def _decoded(values: Sequence[bytes], schema: AvroSchema) -> pa.RecordBatch:
+def _decoded(values: Sequence[bytes | None], schema: AvroSchema) -> pa.RecordBatch:
     decoded = Decoder(schema, lambda _: schema).decode(values)
     if decoded.bad:
         raise InvariantError(

@@ -15,7 +15,7 @@ from headrace.cli.connect import connected
 from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, AsJson, ProjectFolder, TopologyName
 from headrace.errors import TopologyError, UsageError
-from headrace.kafka.partitioner import partition_of
+from headrace.kafka.partitioner import partitions_of
 from headrace.kafka.producer import Producer
 from headrace.project import Project
 from headrace.settings import Settings
@@ -57,11 +57,11 @@ def control(
         ensure_topics(chosen, endpoints.kafka)
         registry = open_registry(settings, endpoints.kafka)
         codec = load_codecs(found, registry, [spoken.topic])[spoken.topic.name]
-        ((value,), (key,)) = encode_records(_columns(spoken, record, codec.schema.arrow), codec)
-        partitions = partitions_of(spoken, options, key)
+        values, keys = encode_records(_columns(spoken, record, codec.schema.arrow), codec)
+        partitions = spoken_partitions(spoken, options, keys)
         producer = Producer(endpoints.kafka, "headrace-control")
         for partition in partitions:
-            producer.send(spoken.topic.name, [value], [key], partition=partition)
+            producer.send(spoken.topic.name, values, keys, partition=partition)
         producer.flush(limits.CONTROL_TIMEOUT_S)
     _tell(spoken, record, partitions, as_json=as_json)
 
@@ -87,11 +87,14 @@ def parse_options(spoken: Control, arguments: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def partitions_of(spoken: Control, options: Mapping[str, str], key: bytes) -> list[int]:
+def spoken_partitions(
+    spoken: Control, options: Mapping[str, str], keys: Sequence[bytes | None]
+) -> list[int]:
     """Return the partitions a control's record goes to."""
     topic = spoken.topic
     if spoken.address in options:
-        return [partition_of(key, topic.partitions)]
+        found: list[int] = partitions_of(keys, topic.partitions).tolist()
+        return found
     return list(range(topic.partitions))
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from headrace.avro.schema import AvroSchema
 from headrace.avro.wire import encode
 from headrace.batch import Batch, DeadRow, Headers, IntArray, Output, Part
+from headrace.byte_column import ByteColumn
 from headrace.errors import InvariantError
 from headrace.runtime.merge import SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
@@ -44,9 +45,9 @@ class Emission:
 
     step: str
     topic: str
-    values: Sequence[bytes]
-    keys: Sequence[bytes]
-    partition_keys: Sequence[bytes] | None
+    values: ByteColumn
+    keys: ByteColumn
+    partition_keys: ByteColumn | None
     headers: Sequence[Headers] | None
 
 
@@ -220,19 +221,17 @@ class Chain:
                 self.counts[f"{step.name}.{name}"] += count
 
 
-def encode_records(records: pa.RecordBatch, codec: TopicCodec) -> tuple[list[bytes], list[bytes]]:
+def encode_records(records: pa.RecordBatch, codec: TopicCodec) -> tuple[ByteColumn, ByteColumn]:
     """Return the values and keys of these records, ready to send."""
-    values = encode(records, codec.schema, codec.schema_id)
+    values = ByteColumn(pa.array(encode(records, codec.schema, codec.schema_id), pa.binary()))
     return values, keys_of(records, codec.topic.key)
 
 
-def keys_of(records: pa.RecordBatch, fields: Sequence[str]) -> list[bytes]:
+def keys_of(records: pa.RecordBatch, fields: Sequence[str]) -> ByteColumn:
     """Return the key of each record: the text of these fields, joined by `/`."""
     columns = [records.column(field).cast(pa.string()) for field in fields]
     text = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "/")
-    encoded = text.dictionary_encode()
-    names = [name.encode() for name in encoded.dictionary.to_pylist()]
-    return [names[index] for index in encoded.indices.to_pylist()]
+    return ByteColumn(text.cast(pa.binary()))
 
 
 def _headers_of(batch: Batch, causes: IntArray | None) -> list[Headers] | None:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
-from headrace.kafka.partitioner import partition_of
+from headrace.kafka.partitioner import partitions_of
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.runtime.chain import Dead, Emission
 from headrace.runtime.dead_letters import send_dead
@@ -207,7 +207,7 @@ class KafkaJournal:
         partitions = None
         if emission.partition_keys is not None:
             count = self._partitions[emission.topic]
-            partitions = [partition_of(key, count) for key in emission.partition_keys]
+            partitions = partitions_of(emission.partition_keys, count)
         self._producer.send(
             emission.topic,
             emission.values,

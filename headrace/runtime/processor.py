@@ -11,7 +11,7 @@ from headrace.batch import Part
 from headrace.errors import AbortedError
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
-from headrace.kafka.partitioner import partition_of
+from headrace.kafka.partitioner import partitions_of
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead, Emission, LoadedStep, Results
 from headrace.runtime.committer import Committer
@@ -220,8 +220,7 @@ class ChainProcessor:
         partitions = None
         if emission.partition_keys is not None:
             count = self._partitions[emission.topic]
-            chosen = {key: partition_of(key, count) for key in set(emission.partition_keys)}
-            partitions = [chosen[key] for key in emission.partition_keys]
+            partitions = partitions_of(emission.partition_keys, count)
         self._producer.send(
             emission.topic,
             emission.values,

@@ -14,7 +14,7 @@ import pytest
 from agents.trading.controls import EVERY_ACCOUNT
 from headrace.kafka.consumer import read_all
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
-from headrace.kafka.partitioner import partition_of
+from headrace.kafka.partitioner import partition_of, partitions_of
 from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
 from headrace.project import Project
@@ -64,7 +64,7 @@ def approve(bootstrap: str, sequence: int) -> None:
     codec = load_codecs(Project(ROOT), registry, [topic])[topic.name]
     rows = [approval(sequence, account=account) for account in ACCOUNTS]
     values, keys = encode_records(part(topic, rows).records, codec)
-    partitions = [partition_of(key, topic.partitions) for key in keys]
+    partitions = partitions_of(keys, topic.partitions)
     producer = Producer(bootstrap, "test")
     producer.send(topic.name, values, keys, partitions=partitions)
     producer.flush()

@@ -7,7 +7,7 @@ import pytest
 from agents.trading.controls import EVERY_ACCOUNT
 from agents.trading.limits import AccountLimits, RiskLimits
 from headrace import Control, Output, Source, Step, Topic, Topology
-from headrace.cli.control import parse_options, partitions_of
+from headrace.cli.control import parse_options, spoken_partitions
 from headrace.errors import TopologyError, UsageError
 from headrace.kafka.partitioner import partition_of
 from schemas.topics import ACCOUNT_CONTROL
@@ -39,10 +39,10 @@ def graph(*controls: Control) -> Topology:
 
 
 def test_a_control_for_one_key_goes_where_the_key_belongs_and_without_it_everywhere() -> None:
-    one = partitions_of(shut(), {"door": "back"}, b"back")
+    one = spoken_partitions(shut(), {"door": "back"}, [b"back"])
 
     assert one == [partition_of(b"back", 4)]
-    assert partitions_of(shut(), {"reason": "night"}, b"*") == [0, 1, 2, 3]
+    assert spoken_partitions(shut(), {"reason": "night"}, [b"*"]) == [0, 1, 2, 3]
 
 
 def test_options_are_given_with_a_blank_or_an_equals_sign() -> None:
