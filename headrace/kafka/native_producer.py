@@ -22,7 +22,6 @@ from headrace.kafka.librdkafka import (
     ANY_PARTITION,
     COPY_MESSAGES,
     DELIVERY_REPORT_EVENT,
-    EACH_ITS_PARTITION,
     ERROR_EVENT,
     ERROR_TEXT_BYTES,
     LOG_EVENT,
@@ -78,17 +77,23 @@ class NativeProducer:
             _point(messages, kernels.VALUE, values),
             _point(messages, kernels.KEY, keys),
         )
-        flags, chosen = COPY_MESSAGES, ANY_PARTITION
-        if isinstance(partitions, int):
-            chosen = partitions
-        elif partitions is not None:
-            messages[:, kernels.PARTITION] = partitions
-            flags |= EACH_ITS_PARTITION
-        queued: int = lib.rd_kafka_produce_batch(
-            self._topic(topic), chosen, flags, messages.ctypes.data, count
-        )
+        if partitions is None or isinstance(partitions, int):
+            self._queue(topic, messages, ANY_PARTITION if partitions is None else partitions)
+        else:
+            # Not by the call that takes a partition with each record: while it does not know the
+            # topic yet, librdkafka makes "no partition" part of the transaction, which then fails.
+            order = np.argsort(partitions, kind="stable")
+            numbers, firsts = np.unique(partitions[order], return_index=True)
+            runs = np.split(messages[order], firsts[1:])
+            for number, run in zip(numbers.tolist(), runs, strict=True):
+                self._queue(topic, run, number)
         del alive
-        if queued != count:
+
+    def _queue(self, topic: str, messages: IntArray, partition: int) -> None:
+        queued: int = lib.rd_kafka_produce_batch(
+            self._topic(topic), partition, COPY_MESSAGES, messages.ctypes.data, len(messages)
+        )
+        if queued != len(messages):
             codes = messages[:, kernels.ERROR].astype(np.int32)
             raise KafkaException(self._cause(error_of(int(codes[codes != 0][0]))))
 

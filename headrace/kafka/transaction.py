@@ -107,6 +107,7 @@ class TransactionalProducer(Producer):
         if error.fatal():
             return InvariantError(text)
         if self._is_open and not error.retriable():
+            log.warning("transaction_failed", transactional_id=self.transactional_id, error=text)
             self.abort()
             return AbortedError(text)
         return TransientError(text)
