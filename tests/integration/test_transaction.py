@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
 
 import pytest
 from confluent_kafka import KafkaException
@@ -17,10 +16,8 @@ from headrace.kafka.transaction import TransactionalProducer
 PARTITIONS = 4
 WAIT_S = 30.0
 
-T = TypeVar("T")
 
-
-def wait_for(look: Callable[[], T], expected: T) -> None:
+def wait_for(look: Callable[[], object], expected: object) -> None:
     """Wait until a reader sees this: markers are written after a commit returns."""
     deadline_s = time.monotonic() + WAIT_S
     while (found := look()) != expected and time.monotonic() < deadline_s:
