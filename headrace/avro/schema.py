@@ -11,6 +11,7 @@ import fastavro
 import pyarrow as pa
 import pyruhvro
 
+from headrace.avro.program import Program, compile_program
 from headrace.errors import SchemaError
 
 _ARROW_BY_AVRO = {
@@ -66,6 +67,11 @@ class AvroSchema:
                 for field in self.fields
             ]
         )
+
+    @cached_property
+    def program(self) -> Program:
+        """Return what the compiled codec follows."""
+        return compile_program(self.fields, self.arrow)
 
     @cached_property
     def parsed(self) -> Any:

@@ -71,7 +71,7 @@ def _past_array(items: Any, body: bytes, at: int) -> int:
 
 
 def _past_items(items: Any, body: bytes, at: int, count: int) -> int:
-    if items in _BITS:
+    if isinstance(items, str) and items in _BITS:
         # Compiled: a record of a megabyte may hold a million of them.
         found = past_varints(np.frombuffer(body, np.uint8), at, count, _BITS[items])
         return found if found >= 0 else _number(body, -1 - found, _BITS[items])[1]
