@@ -83,6 +83,8 @@ class Decoder:
 
     def decode_column(self, values: pa.BinaryArray) -> Decoded:
         """Do the same for records that lie in one Arrow column, nulls among them."""
+        if values.type != pa.binary():
+            raise InvariantError(f"records: expected a column of binary, found {values.type}")
         if len(values) and not values.null_count and self._reader.fields:
             writer = self._writer(values[0].as_py()[:HEADER_BYTES])
             if isinstance(writer, AvroSchema) and writer.text == self._reader.text:
