@@ -9,8 +9,8 @@ from typing import Any
 
 import fastavro
 import pyarrow as pa
-import pyruhvro
 
+from headrace.avro.program import Program, compile_program
 from headrace.errors import SchemaError
 
 _ARROW_BY_AVRO = {
@@ -27,6 +27,7 @@ NESTING_MAX = 8
 """Types within one another in a field: more is no schema that anyone reads."""
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FULL_NAME = re.compile(rf"{_NAME.pattern}(\.{_NAME.pattern})*")
 
 _OWN_MARK = "__fastavro_parsed__"
 """A key by which fastavro knows what it has checked already: from outside it would be a lie."""
@@ -68,6 +69,11 @@ class AvroSchema:
         )
 
     @cached_property
+    def program(self) -> Program:
+        """Return what the compiled codec follows."""
+        return compile_program(self.fields, self.arrow)
+
+    @cached_property
     def parsed(self) -> Any:
         """Return the schema as fastavro wants it, for the slow path of one record at a time."""
         return fastavro.parse_schema(json.loads(self.text))
@@ -86,22 +92,50 @@ def parse_schema(text: str, where: str) -> AvroSchema:
             raise KeyError(_OWN_MARK)
         fastavro.parse_schema(document)
         schema = AvroSchema(document["name"], json.dumps(document, separators=(",", ":")))
-        _require_names(schema)
-        # What no column can carry, or the fast codec cannot write, is found here, not in a run.
-        pyruhvro.serialize_record_batch(
-            pa.RecordBatch.from_pylist([], schema=schema.arrow), schema.text, 1
-        )
+        # Half a character is no text, an infinite number no JSON: registries refuse both.
+        json.dumps(document, ensure_ascii=False, allow_nan=False).encode()
+        _require_fields(schema)
+        _require_names(document)
+        # What no column can carry is found here, not in a run.
+        _ = schema.program
     except _REFUSALS as error:
         found = f"{type(error).__name__}: {error}"[:300]
         raise SchemaError(f"{where}: expected an Avro record schema, found {found}") from error
     return schema
 
 
-def _require_names(schema: AvroSchema) -> None:
+def _require_fields(schema: AvroSchema) -> None:
+    if not isinstance(schema.fields, list):
+        raise TypeError(f"fields: expected a list, found {str(schema.fields)[:80]}")
     names = [field["name"] for field in schema.fields]
     odd = [name for name in names if not _NAME.fullmatch(name)]
     if odd or len(set(names)) < len(names):
         raise ValueError(f"field names {names}: each once, of letters, digits and _")
+    for field in schema.fields:
+        kind = field["type"] if "default" in field else None
+        # By Avro's rules a union's default is one of its first branch.
+        if isinstance(kind, list) and not fastavro.validate(
+            field["default"], kind[0], raise_errors=False
+        ):
+            raise ValueError(f"{field['name']}: expected a default of {kind[0]}")
+
+
+def _require_names(avro: Any) -> None:
+    """Refuse a record's or an enum's name, or a namespace, that other readers would."""
+    if isinstance(avro, list):
+        for part in avro:
+            _require_names(part)
+    if not isinstance(avro, dict):
+        return
+    if "symbols" in avro and not isinstance(avro["symbols"], list):
+        raise TypeError(f"symbols: expected a list, found {str(avro['symbols'])[:80]}")
+    names = [avro["name"]] if "name" in avro else []
+    names += [avro["namespace"]] if avro.get("namespace") else []
+    odd = [name for name in names if not _FULL_NAME.fullmatch(name)]
+    if odd:
+        raise ValueError(f"names {odd}: letters, digits and _, parted by full stops")
+    for key in ("fields", "type", "items"):
+        _require_names(avro.get(key))
 
 
 def load_schema(folder: Path, stem: str) -> AvroSchema:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from headrace.avro.lengths import VARINT_BYTES_MAX, past_varints
 from headrace.avro.schema import AvroSchema
+from headrace.avro.varints import VARINT_BYTES_MAX, past_varints
 from headrace.errors import DecodeError
 
 _BITS = {"int": 32, "long": 64}
@@ -71,8 +71,7 @@ def _past_array(items: Any, body: bytes, at: int) -> int:
 
 
 def _past_items(items: Any, body: bytes, at: int, count: int) -> int:
-    if items in _BITS:
-        # Compiled: a record of a megabyte may hold a million of them.
+    if isinstance(items, str) and items in _BITS:
         found = past_varints(np.frombuffer(body, np.uint8), at, count, _BITS[items])
         return found if found >= 0 else _number(body, -1 - found, _BITS[items])[1]
     for _ in range(count):

@@ -7,21 +7,16 @@ from dataclasses import dataclass
 import fastavro
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyruhvro
 
-from headrace.avro.lengths import encoded_lengths
+from headrace.avro.reading import read_columns
 from headrace.avro.schema import AvroSchema
 from headrace.avro.strict import require_record
+from headrace.avro.writing import write_column
 from headrace.batch import IntArray
 from headrace.errors import DecodeError, InvariantError, SchemaError
 
 HEADER_BYTES = 5
 MAGIC = b"\x00"
-
-_WIDEST = {pa.int64(): 2**62, pa.int32(): 2**27}
-"""Numbers from here on, up or down, take ten bytes as a varint, or five as an int: what was cut off
-would not show in the length. No record of ours comes near."""
 
 CAUSE_CHARACTERS_MAX = 300
 """Of a library's error: some print both schemas."""
@@ -52,6 +47,12 @@ class Decoded:
 
 
 def encode(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> list[bytes]:
+    """Return each row as a Confluent-framed Avro record, an object each."""
+    values: list[bytes] = encode_column(records, schema, schema_id).to_pylist()
+    return values
+
+
+def encode_column(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> pa.BinaryArray:
     """Return each row as a Confluent-framed Avro record.
 
     Raises:  InvariantError if the columns are not those of the schema: the agent is wrong.
@@ -61,14 +62,7 @@ def encode(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> list[
             f"schema {schema.name}: expected the columns {schema.arrow.names}, "
             f"found {records.schema.names}"
         )
-    try:
-        (bodies,) = pyruhvro.serialize_record_batch(records, schema.text, 1)
-    except ValueError as error:
-        raise InvariantError(f"schema {schema.name}: columns cannot be written: {error}") from error
-    header = pa.scalar(MAGIC + schema_id.to_bytes(4, "big"), pa.binary())
-    framed = pc.binary_join_element_wise(header, bodies, pa.scalar(b"", pa.binary()))
-    values: list[bytes] = framed.to_pylist()
-    return values
+    return write_column(records, schema, MAGIC + schema_id.to_bytes(4, "big"))
 
 
 class Decoder:
@@ -85,14 +79,19 @@ class Decoder:
         A record that is not Confluent-framed, names an unknown schema, ends early or late, or
         holds what its schema does not allow is bad; its neighbours are not.
         """
-        headers = {value[:HEADER_BYTES] if value else b"" for value in values}
-        if len(headers) == 1:
-            writer = self._writer(headers.pop())
+        return self.decode_column(pa.array(values, pa.binary()))
+
+    def decode_column(self, values: pa.BinaryArray) -> Decoded:
+        """Do the same for records that lie in one Arrow column, nulls among them."""
+        if values.type != pa.binary():
+            raise InvariantError(f"records: expected a column of binary, found {values.type}")
+        if len(values) and not values.null_count and self._reader.fields:
+            writer = self._writer(values[0].as_py()[:HEADER_BYTES])
             if isinstance(writer, AvroSchema) and writer.text == self._reader.text:
-                records = _decode_all([value[HEADER_BYTES:] for value in values if value], writer)
-                if records is not None:
+                records = read_columns(values, self._reader)
+                if not isinstance(records, int):
                     return Decoded(records, np.arange(len(values), dtype=np.int64), ())
-        return self._decode_singly(values)
+        return self._decode_singly(values.to_pylist())
 
     def _writer(self, header: bytes) -> AvroSchema | tuple[str, str]:
         """Return the writer's schema for a record's first bytes, or cause and detail if none."""
@@ -133,22 +132,6 @@ class Decoder:
         return Decoded(records, np.array(rows, np.int64), bad)
 
 
-def _decode_all(bodies: list[bytes], schema: AvroSchema) -> pa.RecordBatch | None:
-    """Return the columns of records written with this very schema, or None if one looks bad."""
-    try:
-        records = pyruhvro.deserialize_array(bodies, schema.text)
-    except ValueError:
-        return None
-    # The fast decoder neither minds bytes left over nor text that is not UTF-8; the lengths tell,
-    # at a fraction of the cost of decoding twice.
-    lengths = np.fromiter(map(len, bodies), np.int64, len(bodies))
-    if not np.array_equal(encoded_lengths(records, schema), lengths) or not _is_utf8(records):
-        return None
-    if any(_is_widest(column) for column in records.columns):
-        return None
-    return pa.RecordBatch.from_arrays(records.columns, schema=schema.arrow)
-
-
 def _decode_one(body: bytes, writer: AvroSchema, reader: AvroSchema) -> object:
     stream = io.BytesIO(body)
     try:
@@ -169,23 +152,3 @@ def _decode_one(body: bytes, writer: AvroSchema, reader: AvroSchema) -> object:
             f"{body[:16].hex()}: {type(error).__name__}: {cause}"
         ) from error
     return record
-
-
-def _is_widest(column: pa.Array) -> bool:
-    """Tell whether a number takes as many bytes as any: the fast decoder may have cut off bits."""
-    values = column.flatten() if pa.types.is_list(column.type) else column
-    widest = _WIDEST.get(values.type)
-    if widest is None or not len(values):
-        return False
-    span = pc.min_max(values).as_py()
-    return span["min"] is not None and (span["min"] < -widest or span["max"] >= widest)
-
-
-def _is_utf8(records: pa.RecordBatch) -> bool:
-    try:
-        for column in records.columns:
-            if pa.types.is_string(column.type):
-                column.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True

@@ -19,7 +19,10 @@ _COMPILED = (
     "agents.venues.numbering",
     "agents.market.order_book",
     "agents.market.window_kernels",
-    "headrace.avro.lengths",
+    "headrace.avro.memory",
+    "headrace.avro.read_kernel",
+    "headrace.avro.varints",
+    "headrace.avro.write_kernel",
 )
 with atheris.instrument_imports(
     include=["agents", "feeds", "headrace", "schemas"], exclude=list(_COMPILED)
