@@ -6,6 +6,7 @@ from typing import overload
 import pyarrow as pa
 
 from headrace.batch import IntArray
+from headrace.errors import InvariantError
 
 
 class ByteColumn(Sequence[bytes | None]):
@@ -14,6 +15,12 @@ class ByteColumn(Sequence[bytes | None]):
     __slots__ = ("array",)
 
     def __init__(self, array: pa.BinaryArray) -> None:
+        """Take items of any size, missing ones among them.
+
+        Raises:  InvariantError if it is an array of something else.
+        """
+        if array.type != pa.binary():
+            raise InvariantError(f"records: expected a column of binary, found {array.type}")
         self.array = array
 
     def __len__(self) -> int:

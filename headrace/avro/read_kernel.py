@@ -10,21 +10,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from headrace.avro.memory import (
-    copy_bytes,
-    inlined,
-    load_i32,
-    load_i64,
-    load_u8,
-    load_u32,
-    load_u64,
-    set_word,
-    store_i32,
-    store_i64,
-    store_u8,
-    trailing_zeros,
-    word_of,
-)
 from headrace.avro.program import (
     ARRAY,
     BOOLEAN,
@@ -44,6 +29,21 @@ from headrace.avro.program import (
     STRING,
 )
 from headrace.batch import IntArray
+from headrace.memory import (
+    copy_bytes,
+    inlined,
+    load_i32,
+    load_i64,
+    load_u8,
+    load_u32,
+    load_u64,
+    set_word,
+    store_i32,
+    store_i64,
+    store_u8,
+    trailing_zeros,
+    word_of,
+)
 
 VALIDITY, OFFSETS, VALUES, START, ITEMS, NULLS, TEXT_BYTES, ITEMS_LEFT = range(ROW_WORDS)
 """A slot's state, by its words: four addresses, three counts, and items an open array has left.

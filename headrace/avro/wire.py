@@ -13,6 +13,7 @@ from headrace.avro.schema import AvroSchema
 from headrace.avro.strict import require_record
 from headrace.avro.writing import write_column
 from headrace.batch import IntArray
+from headrace.byte_column import ByteColumn, column_of
 from headrace.errors import DecodeError, InvariantError, SchemaError
 
 HEADER_BYTES = 5
@@ -46,13 +47,7 @@ class Decoded:
     bad: Sequence[BadValue]
 
 
-def encode(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> list[bytes]:
-    """Return each row as a Confluent-framed Avro record, an object each."""
-    values: list[bytes] = encode_column(records, schema, schema_id).to_pylist()
-    return values
-
-
-def encode_column(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> pa.BinaryArray:
+def encode(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> ByteColumn:
     """Return each row as a Confluent-framed Avro record.
 
     Raises:  InvariantError if the columns are not those of the schema: the agent is wrong.
@@ -62,7 +57,7 @@ def encode_column(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -
             f"schema {schema.name}: expected the columns {schema.arrow.names}, "
             f"found {records.schema.names}"
         )
-    return write_column(records, schema, MAGIC + schema_id.to_bytes(4, "big"))
+    return ByteColumn(write_column(records, schema, MAGIC + schema_id.to_bytes(4, "big")))
 
 
 class Decoder:
@@ -79,19 +74,14 @@ class Decoder:
         A record that is not Confluent-framed, names an unknown schema, ends early or late, or
         holds what its schema does not allow is bad; its neighbours are not.
         """
-        return self.decode_column(pa.array(values, pa.binary()))
-
-    def decode_column(self, values: pa.BinaryArray) -> Decoded:
-        """Do the same for records that lie in one Arrow column, nulls among them."""
-        if values.type != pa.binary():
-            raise InvariantError(f"records: expected a column of binary, found {values.type}")
-        if len(values) and not values.null_count and self._reader.fields:
-            writer = self._writer(values[0].as_py()[:HEADER_BYTES])
+        column = column_of(values)
+        if len(column) and not column.null_count and self._reader.fields:
+            writer = self._writer(column[0].as_py()[:HEADER_BYTES])
             if isinstance(writer, AvroSchema) and writer.text == self._reader.text:
-                records = read_columns(values, self._reader)
+                records = read_columns(column, self._reader)
                 if not isinstance(records, int):
-                    return Decoded(records, np.arange(len(values), dtype=np.int64), ())
-        return self._decode_singly(values.to_pylist())
+                    return Decoded(records, np.arange(len(column), dtype=np.int64), ())
+        return self._decode_singly(column.to_pylist())
 
     def _writer(self, header: bytes) -> AvroSchema | tuple[str, str]:
         """Return the writer's schema for a record's first bytes, or cause and detail if none."""

@@ -5,19 +5,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from headrace.avro.memory import (
-    copy_bytes,
-    inlined,
-    leading_zeros,
-    load_i32,
-    load_i64,
-    load_u8,
-    set_word,
-    store_i32,
-    store_u8,
-    store_u64,
-    word_of,
-)
 from headrace.avro.program import (
     ARRAY,
     BOOLEAN,
@@ -38,6 +25,19 @@ from headrace.avro.program import (
     STRING,
 )
 from headrace.batch import IntArray
+from headrace.memory import (
+    copy_bytes,
+    inlined,
+    leading_zeros,
+    load_i32,
+    load_i64,
+    load_u8,
+    set_word,
+    store_i32,
+    store_u8,
+    store_u64,
+    word_of,
+)
 
 VALIDITY, OFFSETS, VALUES, FIRST, AT, ITEMS, ITEMS_LEFT, IS_FAULTY = range(ROW_WORDS)
 """A slot's state, by its words.

@@ -10,12 +10,12 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic
 
 from headrace.batch import IntArray
+from headrace.memory import copy_bytes, word_of
 
-WORD_BYTES = 8
 MESSAGE_WORDS = 9
 ERROR, TOPIC, PARTITION, VALUE, VALUE_BYTES, KEY, KEY_BYTES, OFFSET = range(8)
 
@@ -24,30 +24,6 @@ LOW_HALF = 0xFFFFFFFF
 SIGN_OF_HALF = 0x80000000
 
 _WORD = ir.IntType(64)
-
-
-@intrinsic
-def _load(typing: Any, address: Any) -> Any:  # noqa: ARG001  (numba's signature)
-    """Return the word at an address."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        pointer = builder.inttoptr(arguments[0], _WORD.as_pointer())
-        return builder.load(pointer)
-
-    return types.int64(types.int64), code
-
-
-@intrinsic
-def _copy(typing: Any, target: Any, source: Any, count: Any) -> Any:  # noqa: ARG001
-    """Copy so many bytes from one address to another."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        byte = ir.IntType(8).as_pointer()
-        to, start = (builder.inttoptr(argument, byte) for argument in arguments[:2])
-        cgutils.raw_memcpy(builder, to, start, arguments[2], 1)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), code
 
 
 @intrinsic
@@ -86,7 +62,7 @@ def group_messages(  # noqa: PLR0917  (numba takes no keywords)
     answer = np.zeros(1, np.int64)
     for row in range(len(messages)):
         for word in range(MESSAGE_WORDS):
-            words[row, word] = _load(messages[row] + word * WORD_BYTES)
+            words[row, word] = word_of(messages[row], word)
         words[row, ERROR] = _half(words[row, ERROR])
         words[row, PARTITION] = _half(words[row, PARTITION])
         if words[row, ERROR] != 0:
@@ -147,7 +123,7 @@ def gather_bytes(  # noqa: PLR0917  (as above)
         place = firsts[group]
         is_null[place] = source == 0
         if size:
-            _copy(base + starts[group], source, size)
+            copy_bytes(base + starts[group], source, size)
         starts[group] += size
         offsets[place + group + 1] = starts[group]
         firsts[group] = place + 1

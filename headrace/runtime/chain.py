@@ -223,7 +223,7 @@ class Chain:
 
 def encode_records(records: pa.RecordBatch, codec: TopicCodec) -> tuple[ByteColumn, ByteColumn]:
     """Return the values and keys of these records, ready to send."""
-    values = ByteColumn(pa.array(encode(records, codec.schema, codec.schema_id), pa.binary()))
+    values = encode(records, codec.schema, codec.schema_id)
     return values, keys_of(records, codec.topic.key)
 
 

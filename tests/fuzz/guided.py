@@ -19,7 +19,7 @@ _COMPILED = (
     "agents.venues.numbering",
     "agents.market.order_book",
     "agents.market.window_kernels",
-    "headrace.avro.memory",
+    "headrace.memory",
     "headrace.avro.read_kernel",
     "headrace.avro.varints",
     "headrace.avro.write_kernel",

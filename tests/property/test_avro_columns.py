@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from headrace.avro.reading import read_columns
 from headrace.avro.schema import AvroSchema
-from headrace.avro.wire import Decoder, encode_column
+from headrace.avro.wire import Decoder, encode
 from tests.avro_schemas import records_of, schemas
 
 HEADER = b"\x00\x00\x00\x00\x07"
@@ -42,7 +42,7 @@ def test_records_are_written_as_fastavro_writes_them(
 ) -> None:
     schema, records = batch
 
-    column = encode_column(columns_of(schema, records), schema, 7)
+    column = encode(columns_of(schema, records), schema, 7).array
 
     column.validate(full=True)
     assert column.to_pylist() == written_by_fastavro(schema, records)
@@ -71,12 +71,12 @@ def test_part_of_a_batch_is_written_and_read_like_a_batch_of_its_own(
     rows = data.draw(st.integers(1, len(records) - begin))
     columns, wanted = columns_of(schema, records), records[begin : begin + rows]
 
-    written = encode_column(columns.slice(begin, rows), schema, 7)
-    found = read_columns(encode_column(columns, schema, 7).slice(begin, rows), schema)
+    written = encode(columns.slice(begin, rows), schema, 7).array
+    found = read_columns(encode(columns, schema, 7).array.slice(begin, rows), schema)
 
     assert written.to_pylist() == written_by_fastavro(schema, wanted)
     assert found.equals(columns_of(schema, wanted))
-    assert encode_column(found.slice(rows - 1), schema, 7).to_pylist() == written.to_pylist()[-1:]
+    assert list(encode(found.slice(rows - 1), schema, 7)) == written.to_pylist()[-1:]
 
 
 @given(batches(rows_max=4), st.data())
@@ -91,7 +91,7 @@ def test_spoiled_record_is_judged_as_it_is_alone(
         values[place] = spoiled(values[place], data)
     decoder = Decoder(schema, {7: schema}.__getitem__)
 
-    decoded = decoder.decode_column(pa.array(values, pa.binary()))
+    decoded = decoder.decode(values)
 
     alone = decoder._decode_singly(values)
     decoded.records.validate(full=True)

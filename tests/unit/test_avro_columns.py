@@ -9,11 +9,22 @@ import pytest
 
 from headrace.avro.reading import read_columns
 from headrace.avro.schema import AvroSchema, parse_schema
-from headrace.avro.wire import Decoder, encode_column
+from headrace.avro.wire import Decoded, Decoder, encode
+from headrace.byte_column import ByteColumn
 from headrace.errors import InvariantError, SchemaError
 
 SIDE = {"type": "enum", "name": "Side", "symbols": ["BUY", "SELL"]}
 HEADER = b"\x00\x00\x00\x00\x07"
+
+
+def encode_column(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> pa.BinaryArray:
+    return encode(records, schema, schema_id).array
+
+
+def decode_column(
+    schema: AvroSchema, schemas: dict[int, AvroSchema], values: pa.BinaryArray
+) -> Decoded:
+    return Decoder(schema, schemas.__getitem__).decode(ByteColumn(values))
 
 
 def schema_of(*types: Any) -> AvroSchema:
@@ -88,7 +99,7 @@ def test_text_that_is_not_utf8_is_bad_and_its_neighbours_are_not(avro: Any, text
     bad = before + bytes([2 * len(text)]) + text + after
     schema = schema_of(avro)
 
-    decoded = Decoder(schema, {7: schema}.__getitem__).decode_column(framed(good, bad, good))
+    decoded = decode_column(schema, {7: schema}, framed(good, bad, good))
 
     assert [(one.row, one.cause) for one in decoded.bad] == [(1, "not_avro")]
     assert decoded.rows.tolist() == [0, 2]
@@ -98,9 +109,7 @@ def test_character_cut_in_two_by_its_records_is_bad_in_both() -> None:
     schema = schema_of("string")
     first, second = "é".encode()[:1], "é".encode()[1:]
 
-    decoded = Decoder(schema, {7: schema}.__getitem__).decode_column(
-        framed(b"\x02" + first, b"\x02" + second)
-    )
+    decoded = decode_column(schema, {7: schema}, framed(b"\x02" + first, b"\x02" + second))
 
     assert [one.row for one in decoded.bad] == [0, 1]
 
@@ -109,7 +118,7 @@ def test_null_and_another_header_send_a_column_the_slow_way_and_lose_none() -> N
     schema = schema_of("long")
     values = pa.array([HEADER + b"\x02", None, b"\x00\x00\x00\x00\x08\x04", b""], pa.binary())
 
-    decoded = Decoder(schema, {7: schema, 8: schema}.__getitem__).decode_column(values)
+    decoded = decode_column(schema, {7: schema, 8: schema}, values)
 
     assert decoded.records.to_pydict() == {"x0": [1, 2]}
     assert decoded.rows.tolist() == [0, 2]
@@ -122,7 +131,7 @@ def test_null_and_another_header_send_a_column_the_slow_way_and_lose_none() -> N
 def test_number_longer_than_it_need_be_is_read_all_the_same() -> None:
     schema = schema_of("long")
 
-    decoded = Decoder(schema, {7: schema}.__getitem__).decode_column(framed(b"\x02", b"\x82\x00"))
+    decoded = decode_column(schema, {7: schema}, framed(b"\x02", b"\x82\x00"))
 
     assert decoded.records.to_pydict() == {"x0": [1, 1]}
 
@@ -132,7 +141,7 @@ def test_column_of_another_type_is_a_bug(kind: pa.DataType) -> None:
     schema = schema_of("long")
 
     with pytest.raises(InvariantError, match="expected a column of binary"):
-        Decoder(schema, {7: schema}.__getitem__).decode_column(pa.array([], kind))
+        decode_column(schema, {7: schema}, pa.array([], kind))
 
 
 def test_no_records_are_no_rows_either_way() -> None:
@@ -140,7 +149,7 @@ def test_no_records_are_no_rows_either_way() -> None:
     none = pa.RecordBatch.from_pylist([], schema=schema.arrow)
 
     written = encode_column(none, schema, 7)
-    decoded = Decoder(schema, {7: schema}.__getitem__).decode_column(written)
+    decoded = decode_column(schema, {7: schema}, written)
 
     assert written.equals(pa.array([], pa.binary()))
     assert decoded.records.equals(none)
@@ -151,7 +160,7 @@ def test_record_without_fields_is_its_header() -> None:
     none = pa.RecordBatch.from_pylist([], schema=schema.arrow)
 
     assert encode_column(none, schema, 7).to_pylist() == []
-    decoded = Decoder(schema, {7: schema}.__getitem__).decode_column(framed(b"", b"\x02"))
+    decoded = decode_column(schema, {7: schema}, framed(b"", b"\x02"))
     assert [one.row for one in decoded.bad] == [1]
 
 
