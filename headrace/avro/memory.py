@@ -2,6 +2,9 @@
 
 Numba sees no array here, so neither a copy nor a type of its own for what may only be read; and
 nothing checks a bound: whoever takes an address has counted the bytes behind it.
+
+Numba's cache knows a kernel by its own file alone. After a change here or in `program.py`, change
+the kernels' files too, or delete what it kept (`__pycache__/*.nbi`): the old layout would be used.
 """
 
 from typing import Any
