@@ -2,6 +2,8 @@
 
 Numba sees no array here, so neither a copy nor a type of its own for what may only be read; and
 nothing checks a bound: whoever takes an address has counted the bytes behind it.
+
+Kernels that use these are made by `headrace.compiled`, which knows when this file has changed.
 """
 
 from typing import Any

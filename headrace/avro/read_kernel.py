@@ -10,6 +10,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from headrace import memory
+from headrace.avro import program as layout
 from headrace.avro.program import (
     ARRAY,
     BOOLEAN,
@@ -29,6 +31,7 @@ from headrace.avro.program import (
     STRING,
 )
 from headrace.batch import IntArray
+from headrace.compiled import compiled
 from headrace.memory import (
     copy_bytes,
     inlined,
@@ -66,7 +69,7 @@ _GOES_ON = 0x80
 """The bit of a varint's byte that says another follows."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(memory, layout)
 def read_rows(data: int, offsets: int, rows: int, code: IntArray, state: IntArray) -> int:
     """Read records that all have the first one's header; return how many were read.
 
@@ -318,7 +321,7 @@ def _read_last_varint(at: int, limit: int) -> Any:
     return np.uint64(0), _ODD
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(memory, layout)
 def copy_texts(code: IntArray, state: IntArray) -> bool:
     """Lay down at VALUES the texts that were read; return whether all of them are ASCII."""
     seen = np.uint64(0)

@@ -68,9 +68,8 @@ class _Room:
     def __init__(self, slots: Sequence[Slot], items: Sequence[int]) -> None:
         self._slots = slots
         self._buffers = [_buffers(slot, count) for slot, count in zip(slots, items, strict=True)]
-        addresses = [[part.address if part else 0 for part in parts] for parts in self._buffers]
-        self.state: IntArray = np.zeros((len(slots), ROW_WORDS), np.int64)
-        self.state[:, : len(addresses[0])] = addresses
+        words = [part.address if part else 0 for parts in self._buffers for part in parts]
+        self.state: IntArray = np.array(words, np.int64).reshape(-1, ROW_WORDS)
 
     def copy_texts(self, program: Program) -> bool:
         """Lay down the texts that were read; return whether all of them are ASCII."""
@@ -103,8 +102,8 @@ class _Room:
 
 
 def _buffers(slot: Slot, count: int) -> list[pa.Buffer | None]:
-    """Return a slot's buffers, as the program names their places; texts come when read."""
-    buffers: list[pa.Buffer | None] = [None] * (START + 1)
+    """Return a slot's buffers by the words of its state; those of texts come when read."""
+    buffers: list[pa.Buffer | None] = [None] * ROW_WORDS
     if slot.is_nullable:
         buffers[VALIDITY] = pa.allocate_buffer((count + 7) // 8)
     if slot.opcode in _BITS:

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from headrace import memory
+from headrace.avro import program as layout
 from headrace.avro.program import (
     ARRAY,
     BOOLEAN,
@@ -25,6 +26,7 @@ from headrace.avro.program import (
     STRING,
 )
 from headrace.batch import IntArray
+from headrace.compiled import compiled
 from headrace.memory import (
     copy_bytes,
     inlined,
@@ -67,7 +69,7 @@ _FAULT = 0
 """In place of the address that follows a value: its column has one that cannot be written."""
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(memory, layout)
 def most_bytes(code: IntArray, state: IntArray) -> int:
     """Return what the records take at most, their headers not counted.
 
@@ -108,7 +110,7 @@ def _item_bytes_max(operation: int, opcode: int) -> int:
     return _ARRAY_BYTES_MAX if opcode == ARRAY else _INT_BYTES_MAX
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(memory, layout)
 def write_rows(code: IntArray, state: IntArray, header: int, to: int, offsets: int) -> int:
     """Write every row of columns as a record led by a header; return how many were written.
 

@@ -13,7 +13,9 @@ from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic
 
+from headrace import memory
 from headrace.batch import IntArray
+from headrace.compiled import compiled
 from headrace.memory import copy_bytes, word_of
 
 MESSAGE_WORDS = 9
@@ -38,7 +40,7 @@ def _ask(typing: Any, function: Any, message: Any, answer: Any) -> Any:  # noqa:
     return types.int64(types.int64, types.int64, types.int64), code
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(memory)
 def group_messages(  # noqa: PLR0917  (numba takes no keywords)
     messages: IntArray,
     timestamp: int,
@@ -93,7 +95,7 @@ def _half(word: int) -> int:
     return low - (LOW_HALF + 1) if low & SIGN_OF_HALF else low
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(memory)
 def gather_bytes(  # noqa: PLR0917  (as above)
     words: Any,
     group_of: IntArray,
@@ -129,7 +131,7 @@ def gather_bytes(  # noqa: PLR0917  (as above)
         firsts[group] = place + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(memory)
 def destroy_messages(messages: IntArray, destroy: int) -> None:
     """Give the messages back to the library."""
     for message in messages:
