@@ -27,6 +27,8 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation -e .
+	@# Every process would compile the same at its first batch, all at once.
+	$(BIN)/headrace compile trading
 	@touch $@
 
 up: setup ## run the trading graph on a live feed, or on the simulator, with a live view

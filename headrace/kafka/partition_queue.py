@@ -60,15 +60,19 @@ class PartitionQueue:
             more = lib.rd_kafka_consume_batch_queue(
                 self._queue, 0, messages[1:].ctypes.data, records_max - 1
             )
-        messages = messages[: 1 + max(0, more)]
-        try:
-            return _fetched(messages)
-        finally:
-            kernels.destroy_messages(messages, _DESTROY)
+        return take(messages[: 1 + max(0, more)])
 
     def close(self) -> None:
         """Give the queue back; the client is closed after it."""
         self._destroy()
+
+
+def take(messages: IntArray) -> tuple[Fetched, list[KafkaError]]:
+    """Return what lies in the messages at these addresses, and give them back to the library."""
+    try:
+        return _fetched(messages)
+    finally:
+        kernels.destroy_messages(messages, _DESTROY)
 
 
 def _fetched(messages: IntArray) -> tuple[Fetched, list[KafkaError]]:

@@ -1,8 +1,11 @@
 """What numba keeps on disk is not used once a module it was made of has changed."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1] / "projects" / "counting"
 
 KERNEL = """
 import layout
@@ -38,3 +41,15 @@ def test_a_kernel_is_compiled_again_when_a_constant_of_another_module_changes(
     assert run(tmp_path) == ["11", "1"]
     (tmp_path / "layout.py").write_text("PLACE = 200\n")
     assert run(tmp_path) == ["201", "0"]
+
+
+def test_a_command_compiles_what_the_steps_of_a_topology_call(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = ["compile", "counting", f"--project={PROJECT}", "--feed=numbers:3"]
+
+    subprocess.run(
+        [sys.executable, "-m", "headrace", *command], check=True, env=environment, timeout=120
+    )
+
+    kept = {path.name.split("-")[0].split(".")[0] for path in tmp_path.rglob("*.nbi")}
+    assert {"message_kernels", "partitioner", "read_kernel", "write_kernel"} <= kept
