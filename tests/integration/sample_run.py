@@ -106,11 +106,15 @@ class WorkerProcess:
 
     def __init__(self, bootstrap: str, home: Path, *command: str, **settings: str) -> None:
         self.port = free_port()
-        default = ("-m", "headrace", "worker", "vwap", f"--project={PROJECT}")
-        arguments = command or (*default, f"--web-port={self.port}")
+        arguments = command or ("-m", "headrace", "worker", "vwap", f"--project={PROJECT}")
         self.log = home / "worker.log"
         home.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "HEADRACE_KAFKA": bootstrap, "HEADRACE_HOME": str(home)}
+        environment = {
+            **os.environ,
+            "HEADRACE_KAFKA": bootstrap,
+            "HEADRACE_HOME": str(home),
+            "HEADRACE_WEB_PORT": str(self.port),
+        }
         environment |= {f"HEADRACE_{name.upper()}": value for name, value in settings.items()}
         with self.log.open("a") as log:
             self.process = subprocess.Popen(

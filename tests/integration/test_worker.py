@@ -142,7 +142,6 @@ def test_faust_runs_it_and_serves_its_web_and_metrics(bootstrap: str, tmp_path: 
     command = ("-m", "faust", "-A", "headrace.faust_app:vwap", "worker", "-l", "warn")
 
     with sample.worker(bootstrap, tmp_path, *command) as running:
-        running.port = 6066
         running.wait_until_ready()
         sample.wait_for("all ticks done", lambda: sample.lag(bootstrap) == 0)
         metrics = running.get("/metrics").text

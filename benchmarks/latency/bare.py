@@ -1,0 +1,34 @@
+"""One bare hop: librdkafka's messages read and written again, nothing else."""
+
+import sys
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from headrace.kafka import config
+from headrace.kafka.offsets import OffsetQuery
+
+RECORDS_MAX = 8_192
+PARTITIONS = 8
+
+
+def pass_on(bootstrap: str, source: str, target: str) -> None:
+    """Write to one topic what is read of another from now on, with our client's settings."""
+    consumer = Consumer(config.reader(bootstrap, f"bare-{source}"))
+    ends = OffsetQuery(bootstrap).ends([(source, partition) for partition in range(PARTITIONS)])
+    consumer.assign([TopicPartition(*place, end) for place, end in ends.items()])
+    producer = Producer(config.producer(bootstrap, f"bare-{target}"))
+    while True:
+        first = consumer.poll(0.05)
+        if first is None:
+            continue
+        batch = [
+            {"value": message.value(), "key": message.key()}
+            for message in [first, *consumer.consume(RECORDS_MAX, 0)]
+            if message.error() is None
+        ]
+        producer.produce_batch(target, batch)
+        producer.poll(0)
+
+
+if __name__ == "__main__":
+    pass_on(*sys.argv[1:])
