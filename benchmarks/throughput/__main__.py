@@ -26,7 +26,7 @@ from benchmarks.throughput.catalog import (
 )
 from benchmarks.throughput.cluster import PARTITIONS, Cluster
 from benchmarks.throughput.java import class_path
-from benchmarks.throughput.report import Summary, is_other, summary, table, verdicts
+from benchmarks.throughput.report import is_other, summaries, table, verdicts
 from benchmarks.throughput.run import Run, run_peer
 from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, Trades, draw, framed
 from headrace.errors import TransientError
@@ -131,13 +131,6 @@ class Bench:
             self._cluster.fill(topic, framed(self._trades.first(records), path, schema_id))
             self._inputs[records] = topic, schema_id
         return self._inputs[records]
-
-
-def summaries(runs: Sequence[Run]) -> dict[tuple[str, str], Summary]:
-    """Return the summary of each job and peer that gave figures."""
-    keys = dict.fromkeys((run.job, run.peer) for run in runs)
-    found = {key: summary([run for run in runs if (run.job, run.peer) == key]) for key in keys}
-    return {key: mine for key, mine in found.items() if mine is not None}
 
 
 def section(

@@ -111,6 +111,12 @@ def streams_command(setting: Setting) -> Sequence[str]:
     return (str(java_program()), *options, log, "-cp", setting.class_path, "Main")
 
 
+def python_command(file: str, *arguments: str) -> Callable[[Setting], Sequence[str]]:
+    """Return how a peer written in Python is started."""
+    command = (str(PEERS_PYTHON), str(PEERS / file), *arguments)
+    return lambda setting: command  # noqa: ARG005  (its environment tells it all)
+
+
 def headrace(name: str, title: str, guarantee: Guarantee) -> Peer:
     """Return ours."""
     return Peer(
@@ -160,5 +166,33 @@ STREAMS_EXACTLY = streams(
     is_cached=True,
     jobs=("vwap", "filter"),
 )
+QUIX = Peer(
+    "quix",
+    "Quix Streams, at least once",
+    "at_least_once",
+    python_command("quix_job.py"),
+    {},
+    records_max=400_000,
+)
+BYTEWAX = Peer(
+    "bytewax",
+    "Bytewax, at least once, no changelog",
+    "at_least_once",
+    python_command("bytewax_job.py"),
+    {},
+    records_max=1_000_000,
+)
+FAUST = Peer(
+    "faust",
+    "stock Faust, at least once, not idempotent",
+    "at_least_once",
+    python_command("faust_job.py", "worker", "--loglevel=warn", "--without-web"),
+    {},
+    records_max=40_000,
+)
 
-PEERS_ALL = (HEADRACE, HEADRACE_EXACTLY, STREAMS, STREAMS_UNCACHED, STREAMS_EXACTLY)
+PEERS_ALL = (
+    *(HEADRACE, HEADRACE_EXACTLY),
+    *(STREAMS, STREAMS_UNCACHED, STREAMS_EXACTLY),
+    *(QUIX, BYTEWAX, FAUST),
+)

@@ -21,6 +21,9 @@ from headrace.kafka.schema_log import SchemaLog
 
 PARTITIONS = 8
 ANSWER_S_MAX = 30.0
+SETTLE_S = 1.0
+"""A broker says it has made a topic before it leads all its partitions."""
+
 FLUSH_S_MAX = 120.0
 SEND_RECORDS = 20_000
 READ_RECORDS = 20_000
@@ -51,6 +54,7 @@ class Cluster:
         """Make a topic of as many partitions as all have here, one copy of each."""
         (future,) = self._admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values()
         future.result(ANSWER_S_MAX)
+        time.sleep(SETTLE_S)
 
     def fill(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
         """Write records into a new topic, each to the partition Java would choose by its key."""

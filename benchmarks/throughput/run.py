@@ -15,7 +15,7 @@ import psutil
 from benchmarks.throughput.catalog import Job, Peer, Setting
 from benchmarks.throughput.cluster import Cluster
 from benchmarks.throughput.trades import Expected
-from benchmarks.throughput.window import Figure, Sample, Window, figure
+from benchmarks.throughput.window import Figure, Sample, Spent, Window, figure
 
 POLL_S = 0.05
 START_S_MAX = 120.0
@@ -77,14 +77,14 @@ class Watch:
                  ValueError if it was at the end before it was warm.
         """
         began_s = moved_at_s = time.monotonic()
-        cpu = {"start": (0.0, 0.0), "end": (0.0, 0.0)}
+        spent: dict[str, Spent] = {}
         while True:
             sample = Sample(time.monotonic(), self._progress())
             if not self.samples or sample.events > self.samples[-1].events:
                 moved_at_s = sample.at_s
             self.samples.append(sample)
             if (event := self._window.see(sample)) is not None:
-                cpu[event] = (cpu_s(child), cpu_s(broker))
+                spent[event] = Spent(cpu_s(child), cpu_s(broker), machine_cpu_s())
             if sample.events >= self._total:
                 break
             self._require_progress(child, sample, began_s, moved_at_s)
@@ -92,10 +92,7 @@ class Watch:
         start, end = self._window.start, self._window.end
         if start is None or end is None:
             raise ValueError(f"expected a warm run, found all {self._total:,} records done before")
-        spent, broker_spent = (
-            after - before for before, after in zip(cpu["start"], cpu["end"], strict=True)
-        )
-        return figure(start, end, spent, broker_spent)
+        return figure(start, end, spent["start"], spent["end"])
 
     def _require_progress(
         self, child: psutil.Process, sample: Sample, began_s: float, moved_at_s: float
@@ -145,6 +142,12 @@ def cpu_s(root: psutil.Process) -> float:
                 times = found.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+def machine_cpu_s() -> float:
+    """Return the CPU seconds of all processes so far, those that have ended included."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system + times.irq + times.softirq)
 
 
 def last_words(log: Path) -> str:

@@ -32,6 +32,17 @@ class Figure:
     """CPU microseconds an event, of the peer's process tree."""
     broker_cpu_us: float
     """The same of the broker."""
+    others_cores: float
+    """How many cores everything else took: far from 0, the rate says little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU seconds spent until a time: by the peer, by the broker, by the whole machine."""
+
+    peer_s: float
+    broker_s: float
+    machine_s: float
 
 
 class Window:
@@ -72,8 +83,8 @@ class Window:
         return is_compiled and (share >= WARM_SHARE or since_s >= WARM_S)
 
 
-def figure(start: Sample, end: Sample, cpu_s: float, broker_cpu_s: float) -> Figure:
-    """Return the rate and the cost between two samples, given the CPU seconds between them.
+def figure(start: Sample, end: Sample, before: Spent, after: Spent) -> Figure:
+    """Return the rate and the cost between two samples, given what was spent until each.
 
     Raises:  ValueError if nothing was done between them: the run was over before it was warm.
     """
@@ -83,5 +94,14 @@ def figure(start: Sample, end: Sample, cpu_s: float, broker_cpu_s: float) -> Fig
             f"expected events between the samples {start} and {end}, found none; "
             "give the run more records"
         )
-    cpu_us, broker_cpu_us = 1e6 * cpu_s / events, 1e6 * broker_cpu_s / events
-    return Figure(seconds, events, events / seconds, cpu_us, broker_cpu_us)
+    peer_s = after.peer_s - before.peer_s
+    broker_s = after.broker_s - before.broker_s
+    others_s = max(0.0, after.machine_s - before.machine_s - peer_s - broker_s)
+    return Figure(
+        seconds=seconds,
+        events=events,
+        rate=events / seconds,
+        cpu_us=1e6 * peer_s / events,
+        broker_cpu_us=1e6 * broker_s / events,
+        others_cores=others_s / seconds,
+    )
