@@ -38,7 +38,7 @@ def draw(job: dict[str, Any], path: Path) -> None:
     bars = axes.barh(titles, rates, xerr=spread, color=colours, error_kw={"elinewidth": 1})
     axes.bar_label(bars, [f"{rate:,.0f}" for rate in rates], padding=4)
     axes.set_xscale("log")
-    axes.set_xlim(right=max(rates) * 4)
+    axes.set_xlim(min(rates) / 10, max(rates) * 4)
     axes.set_xlabel("events/s in one process (median; logarithmic)")
     axes.set_title(job["title"])
     axes.spines[["top", "right"]].set_visible(False)
