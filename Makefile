@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench-capture takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-capture takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -60,8 +60,20 @@ faults-broken: setup ## break the workers on purpose: the prover must notice
 image-test: setup ## build the image from a local base and run a worker from it (root, Debian)
 	$(TIMEOUT) 2400 infra/image/test.sh
 
+.venv-bench/.installed: $(STAMP) benchmarks/requirements.lock
+	$(PYTHON) -m venv .venv-bench
+	$(BIN)/uv pip sync --quiet --python .venv-bench/bin/python --compile-bytecode --require-hashes \
+		benchmarks/requirements.lock
+	@touch $@
+
+bench: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Streams, Bytewax, Faust; writes docs/benchmarks.md
+	$(TIMEOUT) 7200 $(BIN)/python -m benchmarks.throughput
+
+bench-quick: .venv-bench/.installed ## the same with few records, one round; only printed
+	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.throughput --records 300000 --rounds 1 --dry
+
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
-	$(BIN)/python benchmarks/capture.py --data ../shared/data/binance --repeat 20
+	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 20
 
 takeover: setup ## kill -9 of one of three workers with 1 GB of state; writes its part of docs/faults.md
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.takeover
@@ -99,6 +111,9 @@ lock: setup ## resolve pyproject.toml again into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --constraints requirements.lock --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 		-o requirements-runtime.lock
+	@# The peers of the benchmarks, which may want other versions than we do.
+	$(BIN)/uv pip compile benchmarks/requirements.in --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet -o benchmarks/requirements.lock
 	echo hatchling | $(BIN)/uv pip compile - --constraints requirements.lock --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 		-o infra/image/build.lock

@@ -1,20 +1,19 @@
-"""The trading graph over recorded frames: speed, CPU, memory; writes docs/benchmarks.md."""
+"""The trading graph over recorded frames: speed, CPU, memory; a part of docs/benchmarks.md."""
 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
+from benchmarks.page import machine, with_section
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
+SECTION = "capture"
 
 
 def main() -> None:
@@ -36,20 +35,16 @@ def main() -> None:
             env={**os.environ, "HEADRACE_HOME": home},
         )
         found = json.loads(report.read_text())
-    PAGE.write_text(page(found, chosen.repeat))
+    lines = section(found, chosen.repeat)
+    PAGE.write_text(with_section(PAGE.read_text(), SECTION, lines))
     print(f"written to {PAGE}")
 
 
-def page(report: dict[str, Any], repeat: int) -> str:
-    """Return the report as a page."""
+def section(report: dict[str, Any], repeat: int) -> list[str]:
+    """Return the report as its section of the page."""
     frames = report["frames"]
     lines = [
-        "# Benchmarks",
-        "",
-        "Made by `make bench-capture`; peers come with the speed issue. Figures of one run on:",
-        f"{psutil.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB,",
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()},",
-        f"{datetime.now(UTC):%Y-%m-%d}.",
+        f"`make bench-capture` on {machine()}:",
         "",
         f"`headrace up trading --feed capture:… --repeat {repeat} --speed max --until-end`,",
         "with Kafka (acks=all, idempotent producers, changelogs on), PostgreSQL and Redis on the",
@@ -92,9 +87,8 @@ def page(report: dict[str, Any], repeat: int) -> str:
         "",
         "Latency is the age of a record in Kafka when the step was done with it; at full speed it",
         "is the queue the feed keeps (`FEED_BACKLOG_RECORDS_MAX`), not the work.",
-        "",
     ]
-    return "\n".join(lines)
+    return lines
 
 
 if __name__ == "__main__":

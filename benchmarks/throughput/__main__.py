@@ -1,0 +1,199 @@
+"""The jobs, by us and by our peers in turn, on one Kafka with one input.
+
+Writes its part of docs/benchmarks.md, the figures as JSON and pictures of them.
+
+Exit code 1 if one of ours was wrong.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.page import machine, with_section
+from benchmarks.throughput.catalog import (
+    JOBS,
+    PEERS_ALL,
+    PEERS_PYTHON,
+    ROOT,
+    Job,
+    Peer,
+    Setting,
+)
+from benchmarks.throughput.cluster import PARTITIONS, Cluster
+from benchmarks.throughput.java import class_path
+from benchmarks.throughput.report import is_other, summaries, table, verdicts
+from benchmarks.throughput.run import Run, run_peer
+from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, Trades, draw, framed
+from headrace.errors import TransientError
+from headrace.servers import Servers
+from headrace.settings import Settings
+
+PAGE = ROOT / "docs" / "benchmarks.md"
+FOLDER = ROOT / "docs" / "benchmarks"
+SECTION = "throughput"
+
+
+def main() -> int:
+    """Run all rounds, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=5_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--job", choices=[job.name for job in JOBS], action="append")
+    parser.add_argument("--peer", choices=[peer.name for peer in PEERS_ALL], action="append")
+    parser.add_argument("--home", type=Path, default=ROOT / ".headrace" / "throughput")
+    parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")
+    chosen = parser.parse_args()
+    jobs = [job for job in JOBS if job.name in (chosen.job or [job.name])]
+    peers = [peer for peer in PEERS_ALL if peer.name in (chosen.peer or [peer.name])]
+    home = chosen.home.absolute()
+    shutil.rmtree(home, ignore_errors=True)
+    settings = Settings.load(home=home, kafka=None)
+    with Servers(settings, only=frozenset({"kafka"})) as servers:
+        (kafka,) = servers.states()
+        if kafka.pid is None:
+            raise TransientError("the embedded Kafka has no process")
+        cluster = Cluster(servers.endpoints.kafka, kafka.pid)
+        java = class_path(settings.cache / "bench", home / "classes")
+        bench = Bench(cluster, draw(chosen.records), home, java)
+        runs = bench.rounds(jobs, peers, chosen.rounds)
+    lines = section(jobs, peers, runs, chosen.rounds)
+    print("\n".join(lines))
+    home.joinpath("figures.json").write_text(figures(jobs, peers, runs))
+    home.joinpath("runs.json").write_text(json.dumps([asdict(run) for run in runs]))
+    if not chosen.dry:
+        write(lines, figures(jobs, peers, runs))
+    return int(any(run.fault for run in runs if not is_other(run.peer)))
+
+
+class Bench:
+    """The input of all runs, and what runs there have been."""
+
+    def __init__(self, cluster: Cluster, trades: Trades, home: Path, java: str) -> None:
+        self._cluster = cluster
+        self._trades = trades
+        self._home = home
+        self._java = java
+        self._inputs: dict[int, tuple[str, int]] = {}
+        self._expectations: dict[tuple[str, int], Expected] = {}
+        self._count = 0
+
+    def rounds(self, jobs: Sequence[Job], peers: Sequence[Peer], count: int) -> list[Run]:
+        """Return the runs of so many rounds, in each of which every peer does every job once."""
+        return [
+            self._run(peer, job)
+            for _ in range(count)
+            for job in jobs
+            for peer in peers
+            if job.name in peer.jobs
+        ]
+
+    def _run(self, peer: Peer, job: Job) -> Run:
+        records = min(len(self._trades), peer.records_max or len(self._trades))
+        topic, schema_id = self._input(records)
+        self._count += 1
+        group = f"run{self._count}-{peer.name}"
+        output = f"{group}.output"
+        setting = Setting(
+            kafka=self._cluster.bootstrap,
+            job=job.name,
+            input=topic,
+            output=output,
+            group=group,
+            state=self._home / group,
+            input_schema_id=schema_id,
+            output_schema_id=self._cluster.register(output, job.schema),
+            size_lots_min=SIZE_LOTS_MIN,
+            class_path=self._java,
+        )
+        run = run_peer(self._cluster, peer, job, setting, self._expected(job, records))
+        say(f"{job.name}: {peer.name}: {words(run)}")
+        return run
+
+    def _expected(self, job: Job, records: int) -> Expected:
+        """Return what is to come of the first so many trades; worked out once."""
+        key = job.name, records
+        if key not in self._expectations:
+            self._expectations[key] = job.expected(self._trades.first(records))
+        return self._expectations[key]
+
+    def _input(self, records: int) -> tuple[str, int]:
+        """Return the topic of the first so many trades and its schema's id; filled once."""
+        if records not in self._inputs:
+            say(f"writing {records:,} trades")
+            topic = f"bench.trade-{records}.v1"
+            schema_id = self._cluster.register(topic, "trade.v1")
+            path = self._cluster.schema_path("trade.v1")
+            self._cluster.fill(topic, framed(self._trades.first(records), path, schema_id))
+            self._inputs[records] = topic, schema_id
+        return self._inputs[records]
+
+
+def section(
+    jobs: Sequence[Job], peers: Sequence[Peer], runs: Sequence[Run], rounds: int
+) -> list[str]:
+    """Return the part of the page."""
+    lines = [
+        f"`make bench` on {machine()}; medians of {rounds} rounds, peers in turn; {SYMBOLS}",
+        f"symbols, {PARTITIONS} partitions; acks=all, idempotent producers, changelogs, checksums:",
+        "",
+    ]
+    for job in jobs:
+        picture = f"![{job.title}](benchmarks/throughput-{job.name}.png)"
+        lines += [*table(job, peers, runs), "", picture, ""]
+    return [*lines, *verdicts(summaries(runs))]
+
+
+def figures(jobs: Sequence[Job], peers: Sequence[Peer], runs: Sequence[Run]) -> str:
+    """Return the figures as JSON, by job."""
+    found = summaries(runs)
+    content = {
+        "machine": machine(),
+        "jobs": [
+            {
+                "name": job.name,
+                "title": job.title,
+                "peers": [
+                    {"title": peer.title, **asdict(found[job.name, peer.name])}
+                    for peer in peers
+                    if (job.name, peer.name) in found
+                ],
+            }
+            for job in jobs
+        ],
+    }
+    return json.dumps(content, indent=1)
+
+
+def write(lines: Sequence[str], content: str) -> None:
+    """Write the page, the figures and the pictures."""
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / "throughput.json"
+    path.write_text(content + "\n")
+    subprocess.run([PEERS_PYTHON, Path(__file__).with_name("chart.py"), path, FOLDER], check=True)
+    PAGE.write_text(with_section(PAGE.read_text(), SECTION, lines))
+    say(f"written to {PAGE}")
+
+
+def words(run: Run) -> str:
+    """Return a run in a line."""
+    if run.figure is None:
+        return f"no figure: {run.fault}"
+    figure = run.figure
+    return (
+        f"{figure.rate:,.0f} events/s over {figure.seconds:.1f} s, {figure.cpu_us:.2f} µs CPU an "
+        f"event, broker {figure.broker_cpu_us:.2f}; {run.fault or 'right'}"
+    )
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal how far it is."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""The Kafka all peers share: topics made and removed, progress asked, outputs read back."""
+
+import io
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import psutil
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks.throughput.catalog import PROJECT, Peer, Setting
+from benchmarks.throughput.trades import Expected
+from headrace.avro.registry import subject_of
+from headrace.avro.schema import load_schema
+from headrace.kafka.offsets import OffsetQuery
+from headrace.kafka.schema_log import SchemaLog
+
+PARTITIONS = 8
+ANSWER_S_MAX = 30.0
+SETTLE_S = 1.0
+"""A broker says it has made a topic before it leads all its partitions."""
+
+FLUSH_S_MAX = 120.0
+SEND_RECORDS = 20_000
+READ_RECORDS = 20_000
+READ_S_MAX = 60.0
+HEADER_BYTES = 5
+DIFFERENCES_SHOWN = 3
+
+
+class Cluster:
+    """One broker, asked by clients that are none of the peers'."""
+
+    def __init__(self, bootstrap: str, broker_pid: int) -> None:
+        self.bootstrap = bootstrap
+        self.broker = psutil.Process(broker_pid)
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._registry = SchemaLog(bootstrap)
+
+    def schema_path(self, name: str) -> Path:
+        """Return the file of a schema."""
+        return PROJECT / "schemas" / "avro" / f"{name}.avsc"
+
+    def register(self, topic: str, schema: str) -> int:
+        """Return the id of a topic's schema."""
+        found = load_schema(PROJECT / "schemas" / "avro", schema)
+        return self._registry.register(subject_of(topic), found)
+
+    def create(self, topic: str) -> None:
+        """Make a topic of as many partitions as all have here, one copy of each."""
+        (future,) = self._admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values()
+        future.result(ANSWER_S_MAX)
+        time.sleep(SETTLE_S)
+
+    def fill(self, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+        """Write records into a new topic, each to the partition Java would choose by its key."""
+        self.create(topic)
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "acks": "all",
+                "enable.idempotence": True,
+                "compression.type": "lz4",
+                "linger.ms": 50,
+                "partitioner": "murmur2_random",
+                "delivery.report.only.error": True,
+            }
+        )
+        source = iter(records)
+        while block := [{"key": k, "value": v} for k, v in islice(source, SEND_RECORDS)]:
+            if producer.produce_batch(topic, block, on_delivery=raise_error) != len(block):
+                raise BufferError(f"topic {topic}: the client took only part of a block")
+            while len(producer) > SEND_RECORDS:
+                producer.poll(0.01)
+        if producer.flush(FLUSH_S_MAX):
+            raise TimeoutError(f"topic {topic}: not all records are acknowledged")
+
+    def progress(self, peer: Peer, setting: Setting, expected: Expected) -> Callable[[], int]:
+        """Return a question: how many input records a run is done with.
+
+        Told by the records in its output. Where those come in transactions, whose markers take
+        offsets too, by the input offsets committed with them.
+        """
+        if peer.guarantee == "exactly_once":
+            places = [(setting.input, partition) for partition in range(PARTITIONS)]
+            query = OffsetQuery(self.bootstrap, peer.group(setting))
+            return lambda: sum(query.committed(places).values())
+        places = [(setting.output, partition) for partition in range(PARTITIONS)]
+        query = OffsetQuery(self.bootstrap)
+        return lambda: sum(query.ends(places).values()) * expected.inputs // expected.records
+
+    def fault_of(self, topic: str, schema: str, expected: Expected) -> str:
+        """Return in what an output differs from what is expected; nothing if it is right."""
+        count, last = self.read(topic)
+        if count != expected.records:
+            return f"expected {expected.records:,} records, found {count:,}"
+        parsed = fastavro.schema.load_schema(self.schema_path(schema))
+        found = {key.decode(): body(value, parsed) for key, value in last.items()}
+        differing = [
+            f"{key}: expected {expected.last.get(key)}, found {found.get(key)}"
+            for key in sorted(expected.last.keys() | found.keys())
+            if expected.last.get(key) != found.get(key)
+        ]
+        return "; ".join(differing[:DIFFERENCES_SHOWN])
+
+    def read(self, topic: str) -> tuple[int, dict[bytes, bytes]]:
+        """Return how many records a topic holds that count, and the last value of each key."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "throughput-check",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+                "queued.min.messages": 500_000,
+                "fetch.wait.max.ms": 50,
+            }
+        )
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        count, last, ended = 0, {}, set()
+        heard_at_s = time.monotonic()
+        while len(ended) < PARTITIONS:
+            messages = consumer.consume(READ_RECORDS, 0.2)
+            if messages:
+                heard_at_s = time.monotonic()
+            elif time.monotonic() - heard_at_s > READ_S_MAX:
+                raise TimeoutError(f"topic {topic}: not read to its end")
+            for message in messages:
+                if message.error() is not None:  # the end of a partition
+                    ended.add(message.partition())
+                    continue
+                count += 1
+                last[message.key()] = message.value()
+        consumer.close()
+        return count, last
+
+    def forget(self, group: str) -> None:
+        """Remove every topic of a run: its output, and what peers made for themselves."""
+        topics = self._admin.list_topics(timeout=ANSWER_S_MAX).topics
+        mine = [name for name in topics if group in name]
+        for future in self._admin.delete_topics(mine).values() if mine else ():
+            future.result(ANSWER_S_MAX)
+
+
+def body(value: bytes, schema: Any) -> Any:
+    """Return the record in a framed value."""
+    return fastavro.schemaless_reader(io.BytesIO(value[HEADER_BYTES:]), schema, None)
+
+
+def raise_error(error: Any, message: Any) -> None:  # noqa: ARG001 (the client's)
+    """Stop the filling at a record that is not acknowledged."""
+    raise KafkaException(error)
