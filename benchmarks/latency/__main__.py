@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -115,7 +116,7 @@ class Bench:
                 [sys.executable, "-m", "benchmarks.latency.bare", self._endpoints.kafka, *pair],
                 cwd=ROOT,
             )
-            for pair in zip(names[:count], names[1 : count + 1], strict=True)
+            for pair in pairwise(names[: count + 1])
         ]
         try:
             yield
@@ -155,15 +156,13 @@ def section(figures: Sequence[Figure]) -> list[str]:
     lines = [
         f"Made by `make bench-latency` on {machine()}.",
         "",
-        "| records/s | way | p50 ms | p99 ms | came | p50 to bare | p99 to bare |",
+        "| records/s | way | p50 ms | p99 ms | came | p50 against bare | p99 against bare |",
         "|---|---|---|---|---|---|---|",
     ]
-    found = {}
-    for figure in figures:
+    found: dict[tuple[int, str], list[Latency]] = {}
+    for figure in sorted(figures, key=lambda figure: (figure.rate_a_s, WAYS.index(figure.way))):
         found.setdefault((figure.rate_a_s, figure.way), []).append(figure.latency)
-    for (rate, way), latencies in sorted(
-        found.items(), key=lambda x: (x[0][0], WAYS.index(x[0][1]))
-    ):
+    for (rate, way), latencies in found.items():
         p50 = median(latency.p50_ms for latency in latencies)
         p99 = median(latency.p99_ms for latency in latencies)
         came = sum(x.came for x in latencies) / max(1, sum(x.sent for x in latencies))
@@ -171,8 +170,8 @@ def section(figures: Sequence[Figure]) -> list[str]:
         peers = found.get((rate, PEER_OF.get(way, "")), [])
         if peers:
             ratios = [
-                f"{p50 / median(x.p50_ms for x in peers):.2f}×",
-                f"{p99 / median(x.p99_ms for x in peers):.2f}×",
+                f"{p50 / median(x.p50_ms for x in peers):.2f} times",
+                f"{p99 / median(x.p99_ms for x in peers):.2f} times",
             ]
         lines.append(
             f"| {rate:,} | {way} | {p50:.2f} | {p99:.2f} | {came:.1%} | {ratios[0]} | {ratios[1]} |"
