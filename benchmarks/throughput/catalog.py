@@ -8,6 +8,7 @@ from typing import Literal
 
 from benchmarks.throughput.java import java_program
 from benchmarks.throughput.trades import Expected, Trades, expected_filter, expected_vwap
+from headrace.up.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
@@ -100,7 +101,7 @@ class Peer:
 
 def headrace_command(setting: Setting) -> Sequence[str]:
     """Return how our worker is started."""
-    command = (sys.executable, "-m", "headrace", "worker", setting.job)
+    command = (sys.executable, "-m", "headrace", "worker", setting.job, f"--web-port={free_port()}")
     return (*command, f"--project={PROJECT}")
 
 
