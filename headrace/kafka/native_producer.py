@@ -82,11 +82,15 @@ class NativeProducer:
         else:
             # Not by the call that takes a partition with each record: while it does not know the
             # topic yet, librdkafka makes "no partition" part of the transaction, which then fails.
-            order = np.argsort(partitions, kind="stable")
-            numbers, firsts = np.unique(partitions[order], return_index=True)
-            runs = np.split(messages[order], firsts[1:])
-            for number, run in zip(numbers.tolist(), runs, strict=True):
-                self._queue(topic, run, number)
+            first = int(partitions[0])
+            if (partitions == first).all():
+                self._queue(topic, messages, first)
+            else:
+                order = np.argsort(partitions, kind="stable")
+                numbers, firsts = np.unique(partitions[order], return_index=True)
+                runs = np.split(messages[order], firsts[1:])
+                for number, run in zip(numbers.tolist(), runs, strict=True):
+                    self._queue(topic, run, number)
         del alive
 
     def _queue(self, topic: str, messages: IntArray, partition: int) -> None:

@@ -217,15 +217,13 @@ class ChainProcessor:
         self._note(partition, task, parts, results)
 
     def _send(self, emission: Emission) -> None:
-        partitions = None
-        if emission.partition_keys is not None:
-            count = self._partitions[emission.topic]
-            partitions = partitions_of(emission.partition_keys, count)
+        # Chosen here, where a batch is hashed at once; the client would look for each record's.
+        keys = emission.keys if emission.partition_keys is None else emission.partition_keys
         self._producer.send(
             emission.topic,
             emission.values,
             emission.keys,
-            partitions=partitions,
+            partitions=partitions_of(keys, self._partitions[emission.topic]),
             headers=emission.headers,
         )
 
