@@ -56,6 +56,9 @@ DRY_POLL_S = 0.001
 COMMIT_GAP_S = 0.02
 """Least time between commits when the input runs dry: each costs the broker some milliseconds."""
 
+GROUP_S = 0.05
+"""How old what a member knows of its group may be: half of what lies between two commits."""
+
 IDLE_COMMIT_S = 1.0
 """How often offsets are committed that moved past markers, not records."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from math import inf
 from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Protocol
@@ -99,6 +100,7 @@ class Intake:
         self.committed: SimpleQueue[Offsets] = SimpleQueue()
         self._told: Offsets = {}
         self._refused_asked_at_s = 0.0
+        self._group_asked_at_s = -inf
         self._lane = lane
         self._owner = owner
         self._topics = list(topics)
@@ -140,7 +142,7 @@ class Intake:
         fetched = self._consumer.poll(self._records_max, self._poll_s)
         # When the log runs dry the next read says so at once: what was done can be committed.
         self._poll_s = limits.DRY_POLL_S if fetched.parts else limits.POLL_S
-        self.group = self._consumer.metadata()
+        self._note_group()
         self._note_joined()
         self._tell_group()
         parts: list[Part] = []
@@ -161,6 +163,15 @@ class Intake:
         }
         self._note_lag(read_to)
         return Work(parts, dead, read_to, {place: self._claims[place] for place in read_to})
+
+    def _note_group(self) -> None:
+        """Learn by what the group knows this member, for the next commit."""
+        # The answer is the client's own thread's, which has records to fetch; and one that is too
+        # old only takes a commit back.
+        now_s = monotonic()
+        if now_s - self._group_asked_at_s >= limits.GROUP_S:
+            self.group = self._consumer.metadata()
+            self._group_asked_at_s = now_s
 
     def _note_joined(self) -> None:
         # A group with more workers than partitions tells some of them nothing.
@@ -188,6 +199,7 @@ class Intake:
 
     def _on_assigned(self, places: Sequence[Place]) -> None:
         log.info("partitions_assigned", lane=self._lane, partitions=_numbers(places))
+        self._group_asked_at_s = -inf
         for place in places:
             unit = self._unit_of(place)
             if unit not in self._places:
@@ -206,6 +218,7 @@ class Intake:
         # What was read before is at work or on its way there: it is finished or dropped, and the
         # commit is through, before another owner may start.
         log.info("partitions_revoked", lane=self._lane, partitions=_numbers(places))
+        self._group_asked_at_s = -inf
         self._worker.release(self._forget(places), places, self._consumer.metadata())
         self._start_others_again()
         self._stand_by()
