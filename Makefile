@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-capture takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-latency bench-capture takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -71,6 +71,9 @@ bench: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Streams, Bytewa
 
 bench-quick: .venv-bench/.installed ## the same with few records, one round; only printed
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.throughput --records 300000 --rounds 1 --dry
+
+bench-latency: setup ## how long a tick takes through five steps, beside bare hops; writes docs/benchmarks.md
+	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.latency
 
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 20
