@@ -108,8 +108,7 @@ class RedisSink:
         for rows in fresh:
             quiet = rows.part.topic not in self._listened
             size = len(rows) if quiet else REDIS_PUBLISH_CHUNK
-            for start in range(0, len(rows), size):
-                chunk = Rows(rows.index, rows.part, rows.numbers[start : start + size])
+            for chunk in rows.pieces(size):
                 call = _call(
                     chunk, expected=at.get((rows.part.topic, rows.part.partition), 0), quiet=quiet
                 )
