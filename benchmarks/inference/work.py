@@ -53,6 +53,8 @@ def session_of(threads: int) -> onnxruntime.InferenceSession:
     """Return onnxruntime's session on the model; 0 threads: as many as it chooses."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Threads that spin after a call would do so while it is the next one's turn.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers = ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(
         BUNDLE / MODEL_FILE, sess_options=options, providers=providers
