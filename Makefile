@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-latency bench-capture takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-latency bench-capture bench-sink bench-inference bench-fanout takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -78,6 +78,21 @@ bench-latency: setup ## how long a tick takes through five steps, beside bare ho
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 20
 
+.venv-bench-sink/.installed: $(STAMP) benchmarks/requirements-sink.lock
+	$(PYTHON) -m venv .venv-bench-sink
+	$(BIN)/uv pip sync --quiet --python .venv-bench-sink/bin/python --compile-bytecode \
+		--require-hashes benchmarks/requirements-sink.lock
+	@touch $@
+
+bench-sink: .venv-bench-sink/.installed ## rows/s into PostgreSQL beside COPY, ADBC and INSERT; its part of docs/benchmarks.md
+	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.sink
+
+bench-inference: .venv-bench-sink/.installed ## the model in the pipeline's step beside onnxruntime alone; its part of docs/benchmarks.md
+	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.inference
+
+bench-fanout: .venv-bench-sink/.installed ## Redis to a subscriber beside redis-py and a socket; its part of docs/benchmarks.md
+	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.fanout
+
 takeover: setup ## kill -9 of one of three workers with 1 GB of state; writes its part of docs/faults.md
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.takeover
 
@@ -117,6 +132,9 @@ lock: setup ## resolve pyproject.toml again into requirements.lock
 	@# The peers of the benchmarks, which may want other versions than we do.
 	$(BIN)/uv pip compile benchmarks/requirements.in --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet -o benchmarks/requirements.lock
+	@# What the benchmarks compare with and draw with.
+	$(BIN)/uv pip compile benchmarks/requirements-sink.in --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --quiet -o benchmarks/requirements-sink.lock
 	echo hatchling | $(BIN)/uv pip compile - --constraints requirements.lock --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 		-o infra/image/build.lock

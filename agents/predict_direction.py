@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace import Batch, DeadRow, Output
-from headrace.batch import BoolArray, FloatArray, IntArray
+from headrace.batch import BoolArray, FloatArray, IntArray, Selection
 from headrace.inference import Model
 from schemas.topics import PREDICTION
 
@@ -31,6 +31,11 @@ PREDICTION_SCHEMA = pa.schema(
     ]
 )
 
+KEPT = Selection(FIELDS_KEPT)
+MADE = [
+    (place, field) for place, field in enumerate(PREDICTION_SCHEMA) if field.name not in FIELDS_KEPT
+]
+
 
 def predict_direction(batch: Batch, model: Model) -> Output:
     """Return the model's probabilities for each feature vector, in the batch's order.
@@ -40,29 +45,38 @@ def predict_direction(batch: Batch, model: Model) -> Output:
     is a dead row.
     """
     records = batch.records
-    valid = records.column("quote_valid").to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(valid)
+    count = records.num_rows
+    inputs = model.inputs(records)
+    rows = np.arange(count)
     counts = {}
-    if len(rows) < len(valid):
-        counts["prediction_skipped_invalid_quote"] = len(valid) - len(rows)
-    inputs = model.inputs(records)[rows]
-    refused = model.refused(inputs)
-    dead = _dead_inputs(rows, refused, inputs, model)
-    if dead:
+    valid = records.column("quote_valid")
+    if valid.true_count < count:
+        rows = np.flatnonzero(valid.to_numpy(zero_copy_only=False))
+        inputs = inputs[rows]
+        counts["prediction_skipped_invalid_quote"] = count - len(rows)
+    dead: list[DeadRow] = []
+    if not _is_finite(inputs):
+        refused = model.refused(inputs)
+        dead += _dead_inputs(rows, refused, inputs, model)
         fed = ~refused.any(axis=1)
         rows, inputs = rows[fed], inputs[fed]
     answers = model.run(inputs)
-    finite: BoolArray = np.asarray(np.isfinite(answers.sum(axis=1)), np.bool_)
-    if not finite.all():
-        dead += _dead_answers(rows, finite, answers, model)
+    if not _is_finite(answers):
+        whole: BoolArray = np.logical_and.reduce(np.isfinite(answers), axis=1)
+        dead += _dead_answers(rows, whole, answers, model)
         dead.sort(key=lambda row: row.row)
-        rows, answers = rows[finite], answers[finite]
+        rows, answers = rows[whole], answers[whole]
     if not len(rows):
         return Output(dead=dead, counts=counts)
-    kept = records if len(rows) == len(valid) else records.take(pa.array(rows))
+    kept = records if len(rows) == count else records.take(pa.array(rows))
     return Output(
         {PREDICTION.name: _predictions(kept, answers, model)}, dead, counts, {PREDICTION.name: rows}
     )
+
+
+def _is_finite(values: FloatArray) -> bool:
+    # Counting is quicker than `all` for a row, and no slower for thousands.
+    return bool(np.count_nonzero(np.isfinite(values)) == values.size)
 
 
 def _dead_inputs(
@@ -98,14 +112,18 @@ def _dead_answers(
 
 
 def _predictions(kept: pa.RecordBatch, answers: FloatArray, model: Model) -> pa.RecordBatch:
-    count = len(answers)
-    columns = {name: kept.column(name) for name in FIELDS_KEPT} | {
-        "model": pa.repeat(model.name, count),
-        "horizon_ns": pa.repeat(pa.scalar(model.contract.horizon_ns, pa.int64()), count),
-    }
+    """Return what is kept of the vectors with what was made of them.
+
+    Columns are added to a batch, not taken out of one: an object each is most of a small batch.
+    """
+    count, width = answers.shape
+    chances = pa.py_buffer(answers.T.reshape(count * width))
+    chances = pa.Array.from_buffers(pa.float64(), count * width, [None, chances], null_count=0)
     outputs = model.contract.outputs
+    made = {"model": model.names(count), "horizon_ns": model.horizons_ns(count)}
     for name in PROBABILITIES:
-        columns[name] = pa.array(np.ascontiguousarray(answers[:, outputs.index(name)]))
-    return pa.RecordBatch.from_arrays(
-        [columns[name] for name in PREDICTION_SCHEMA.names], schema=PREDICTION_SCHEMA
-    )
+        made[name] = chances.slice(outputs.index(name) * count, count)
+    predictions = KEPT.of(kept)
+    for place, field in MADE:
+        predictions = predictions.add_column(place, field, made[field.name])
+    return predictions

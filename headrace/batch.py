@@ -92,3 +92,29 @@ class Output:
     dead: Sequence[DeadRow] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     causes: Mapping[str, IntArray] = field(default_factory=dict)
+
+
+class Selection:
+    """Columns of batches by their names; where they stand is looked up once a schema.
+
+    For batches of a few records: there looking up costs more than selecting.
+    """
+
+    __slots__ = ("_found", "names")
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = tuple(names)
+        # One value: threads may share a selection.
+        self._found: tuple[pa.Schema | None, list[int]] = (None, [])
+
+    def of(self, records: pa.RecordBatch) -> pa.RecordBatch:
+        """Return these columns, in this order.
+
+        Raises:  ValueError if one is not there.
+        """
+        schema, places = self._found
+        if schema is None or not schema.equals(records.schema):
+            found = records.schema.names
+            places = [found.index(name) for name in self.names]
+            self._found = records.schema, places
+        return records.select(places)

@@ -1,6 +1,6 @@
 """What every sink promises the engine, and the position rules they share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -68,6 +68,11 @@ class Rows:
         if last - first + 1 == len(self.numbers):
             return self.part.records.slice(first, len(self.numbers))
         return self.part.records.take(pa.array(self.numbers))
+
+    def pieces(self, size: int) -> Iterator["Rows"]:
+        """Iterate over runs of so many of the rows, the last of what is left."""
+        for start in range(0, len(self), size):
+            yield Rows(self.index, self.part, self.numbers[start : start + size])
 
 
 def fresh_rows(

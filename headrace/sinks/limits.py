@@ -39,6 +39,9 @@ TABLE_NAME_LENGTH_MAX = 50
 DETAIL_LENGTH_MAX = 500
 """Characters kept of why a row was refused: a server's message, not its whole row."""
 
+COPY_ROWS = 8_192
+"""Rows encoded at a time: a millisecond's work, and enough that its fixed cost does not count."""
+
 REDIS_TIMEOUT_S = 5.0
 """Redis answers a batch in milliseconds; a socket silent for this long is lost."""
 

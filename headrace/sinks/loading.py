@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from headrace.batch import BoolArray, DeadRow, Part
 from headrace.sinks.contract import Rows, Written
 from headrace.sinks.encoding import COPY_HEADER, COPY_TRAILER
-from headrace.sinks.limits import DETAIL_LENGTH_MAX
+from headrace.sinks.limits import COPY_ROWS, DETAIL_LENGTH_MAX
 from headrace.sinks.tables import SinkTable
 
 NUL_IN_TEXT = "nul_in_text"
@@ -77,7 +77,9 @@ def _copy(connection: psycopg.Connection, table: SinkTable, runs: Sequence[Rows]
     with connection.cursor() as cursor, cursor.copy(table.copy_statement) as copy:
         copy.write(COPY_HEADER)
         for run in runs:
-            copy.write(table.encode(run))
+            # The server works on one piece while the next is encoded.
+            for piece in run.pieces(COPY_ROWS):
+                copy.write(table.encode(piece))
         copy.write(COPY_TRAILER)
 
 

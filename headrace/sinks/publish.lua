@@ -2,8 +2,10 @@
 -- KEYS  positions, latest values of the topic
 -- ARGV  field of the position, position expected, position after, channel prefix,
 --       1 if messages are left out for want of listeners, MessagePack of
---       {keys, values} of the latest and {keys, values} of the messages
+--       {keys, values, places of the latest values among them}
 -- Returns what happened, the position found and whether anyone listens.
+
+local LATEST_MAX = 512
 
 local function anyone_listens(prefix)
     local patterns = redis.pcall('PUBSUB', 'NUMPAT')
@@ -23,8 +25,18 @@ if stored ~= ARGV[2] then return {'moved', stored, 0} end
 local listened = anyone_listens(ARGV[4])
 if ARGV[5] == '1' and listened == 1 then return {'listened', stored, 1} end
 
-local batch = cmsgpack.unpack(ARGV[6])
-for i, key in ipairs(batch[1]) do redis.call('HSET', KEYS[2], key, batch[2][i]) end
-for i, key in ipairs(batch[3]) do redis.call('PUBLISH', ARGV[4] .. key, batch[4][i]) end
+local keys, values, places = unpack(cmsgpack.unpack(ARGV[6]))
+local latest = {}
+for i, place in ipairs(places) do
+    latest[2 * i - 1], latest[2 * i] = keys[place], values[place]
+end
+-- Many at a time: a call costs Lua more than it costs the server. Not all: its stack is limited.
+for first = 1, #latest, LATEST_MAX do
+    local last = math.min(first + LATEST_MAX - 1, #latest)
+    redis.call('HSET', KEYS[2], unpack(latest, first, last))
+end
+if ARGV[5] ~= '1' then
+    for i, key in ipairs(keys) do redis.call('PUBLISH', ARGV[4] .. key, values[i]) end
+end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return {'applied', ARGV[3], listened}

@@ -19,7 +19,7 @@ from headrace.sinks.json_rows import json_rows
 from headrace.sinks.limits import REDIS_ATTEMPTS, REDIS_PUBLISH_CHUNK, REDIS_TIMEOUT_S
 from headrace.topology import Topic
 
-_HEADER = Struct(">BI").pack  # MessagePack's array32 (0xDD) and str32 (0xDB) headers
+_HEADER = Struct(">BI").pack  # MessagePack's array32 (0xDD), str32 (0xDB) and uint32 (0xCE)
 _SCRIPT = (Path(__file__).parent / "publish.lua").read_text("utf-8")
 
 
@@ -95,7 +95,10 @@ class RedisSink:
                 if not fresh:
                     return Written(count)
                 calls = self._calls(fresh)
-                count += self._settle(calls, self._run(calls))
+                applied = self._settle(calls, self._run(calls))
+                count += applied
+                if applied == sum(map(len, fresh)):
+                    return Written(count)
         raise TransientError(f"{self._where}: no part was applied in {REDIS_ATTEMPTS} attempts")
 
     def close(self) -> None:
@@ -108,8 +111,7 @@ class RedisSink:
         for rows in fresh:
             quiet = rows.part.topic not in self._listened
             size = len(rows) if quiet else REDIS_PUBLISH_CHUNK
-            for start in range(0, len(rows), size):
-                chunk = Rows(rows.index, rows.part, rows.numbers[start : start + size])
+            for chunk in rows.pieces(size):
                 call = _call(
                     chunk, expected=at.get((rows.part.topic, rows.part.partition), 0), quiet=quiet
                 )
@@ -118,33 +120,43 @@ class RedisSink:
         return calls
 
     def _run(self, calls: Sequence[_Call]) -> list[Any]:
-        results = self._pipeline(calls)
+        results = self._answers(calls)
         if any(isinstance(result, redis.exceptions.NoScriptError) for result in results):
             # Forgotten by SCRIPT FLUSH or a failover: none of the calls did anything.
             self._script = str(self._client.script_load(_SCRIPT))
-            results = self._pipeline(calls)
+            results = self._answers(calls)
         for result in results:
             if isinstance(result, Exception):
                 raise result
         return results
 
-    def _pipeline(self, calls: Sequence[_Call]) -> list[Any]:
+    def _answers(self, calls: Sequence[_Call]) -> list[Any]:
+        """Return what the script says of each call, or the error, in one round trip."""
+        if len(calls) == 1:
+            # A pipeline costs the client as much again: felt where records come one by one.
+            try:
+                return [self._client.evalsha(*self._arguments(calls[0]))]
+            except redis.exceptions.ResponseError as error:
+                return [error]
         with self._client.pipeline(transaction=False) as pipeline:
             for call in calls:
-                topic, partition = call.key
-                pipeline.evalsha(
-                    self._script,
-                    2,
-                    self._positions_key,
-                    f"{self._prefix}:{topic}",
-                    f"{topic}/{partition}",
-                    str(call.expected),
-                    str(call.after),
-                    f"{self._prefix}:{topic}:",
-                    "1" if call.quiet else "0",
-                    call.batch,
-                )
+                pipeline.evalsha(*self._arguments(call))
             return list(pipeline.execute(raise_on_error=False))
+
+    def _arguments(self, call: _Call) -> tuple[Any, ...]:
+        topic, partition = call.key
+        return (
+            self._script,
+            2,
+            self._positions_key,
+            f"{self._prefix}:{topic}",
+            f"{topic}/{partition}",
+            str(call.expected),
+            str(call.after),
+            f"{self._prefix}:{topic}:",
+            "1" if call.quiet else "0",
+            call.batch,
+        )
 
     def _settle(self, calls: Sequence[_Call], results: Sequence[Any]) -> int:
         """Take note of what was applied, and return how many rows that were."""
@@ -221,29 +233,30 @@ def _client(url: SecretStr) -> "redis.Redis":
 
 
 def _call(rows: Rows, *, expected: int, quiet: bool) -> _Call:
-    part = rows.part
-    numbers = rows.numbers.tolist()
-    keys = [part.keys[number] or b"" for number in numbers]
-    last = {key: place for place, key in enumerate(keys)}
+    part, first, last = rows.part, int(rows.numbers[0]), int(rows.numbers[-1])
+    keys = [key or b"" for key in part.keys[first : last + 1]]
+    newest = {key: place for place, key in enumerate(keys)}
     if quiet:
-        newest = rows.numbers[sorted(last.values())]
-        values = json_rows(Rows(rows.index, part, newest))
-        latest = {part.keys[n] or b"": v for n, v in zip(newest.tolist(), values, strict=True)}
-        messages: tuple[list[bytes], list[bytes]] = ([], [])
-    else:
-        values = json_rows(rows)
-        latest = {key: values[place] for key, place in last.items()}
-        messages = (keys, values)
-    latest.pop(b"", None)  # a record without a key has no latest value
+        places = sorted(newest.values())
+        keys = [keys[place] for place in places]
+        newest = {key: place for place, key in enumerate(keys)}
+        rows = Rows(rows.index, part, rows.numbers[places])
+    newest.pop(b"", None)  # a record without a key has no latest value
+    latest = b"".join(_HEADER(0xCE, place + 1) for place in newest.values())
     return _Call(
         key=(part.topic, part.partition),
-        rows=len(rows),
-        first=int(part.offsets[numbers[0]]),
+        rows=last - first + 1,
+        first=int(part.offsets[first]),
         expected=expected,
-        after=int(part.offsets[numbers[-1]]) + 1,
+        after=int(part.offsets[last]) + 1,
         quiet=quiet,
-        batch=_HEADER(0xDD, 4)
-        + b"".join(_packed(texts) for texts in (list(latest), list(latest.values()), *messages)),
+        batch=b"".join(
+            [
+                _HEADER(0xDD, 3),
+                *(_packed(texts) for texts in (keys, json_rows(rows))),
+                *(_HEADER(0xDD, len(newest)), latest),
+            ]
+        ),
     )
 
 

@@ -14,8 +14,8 @@ RECORDS = 400_000
 FAUST_RECORDS = 6_000
 
 RATIO = 250.0
-"""Faust's CPU time an event over ours when this was written: 332 in a run as short as this one. It is
-time of the CPU, which a busy machine changes less than seconds."""
+"""Faust's CPU time an event over ours when this was written: 332 in a run as short as this one.
+It is time of the CPU, which a busy machine changes less than seconds."""
 
 
 def test_an_event_costs_less_than_twice_what_it_did_beside_stock_faust(

@@ -2,15 +2,18 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from headrace.avro.schema import load_schema
 from headrace.errors import ContractError
-from headrace.inference import Model, fingerprint
+from headrace.inference import InputField, Model, fingerprint, read_contract
 from models.bundle import read_card
 from tests.binance_records import SCHEMAS
 
@@ -150,3 +153,29 @@ def test_a_fingerprint_tells_order_and_type() -> None:
     }
 
     assert len(prints) == 3
+
+
+def test_inputs_of_every_type_are_fed_as_numbers() -> None:
+    """Doubles alone take another way than a mixture does."""
+    types = {"size_lots": "long", "mid": "double", "quote_valid": "boolean", "flow": "float"}
+    records = pa.RecordBatch.from_pydict(
+        {
+            "mid": pa.array([0.5, None]),
+            "flow": pa.array([0.25, 2.0], pa.float32()),
+            "quote_valid": pa.array([True, False]),
+            "size_lots": pa.array([7, 2**53 - 1]),
+        }
+    )
+
+    mixed = fed_with(types).inputs(records)
+    doubles = fed_with({"mid": "double"}).inputs(records)
+
+    np.testing.assert_array_equal(mixed, [[7, 0.5, 1, 0.25], [2**53 - 1, np.nan, 0, 2]])
+    np.testing.assert_array_equal(doubles, [[0.5], [np.nan]])
+
+
+def fed_with(types: Mapping[str, Any]) -> Model:
+    """Return a model that is fed these fields, and cannot be run."""
+    contract = read_contract(BUNDLE)
+    fields = tuple(InputField(name, kind) for name, kind in types.items())
+    return Model(msgspec.structs.replace(contract, inputs=fields), cast("Any", None))

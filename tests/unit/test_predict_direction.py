@@ -100,6 +100,20 @@ def test_each_vector_gets_a_prediction_that_names_its_trade_and_quote(model: Mod
     assert not output.counts
 
 
+@pytest.mark.parametrize("counts", [(1, 3, 1), (2, 0, 2)])
+def test_every_batch_is_as_long_as_its_records_and_of_the_topics_columns(
+    model: Model, counts: tuple[int, ...]
+) -> None:
+    """The model keeps what it gave for the batch before."""
+    for count in counts:
+        output = predict(features(count), model)
+
+        made = output.records.get("signal.prediction.v1", PREDICTION_SCHEMA.empty_table())
+        assert made.schema.equals(PREDICTION_SCHEMA, check_metadata=True)
+        assert made.column("model").to_pylist() == [model.name] * count
+        assert made.column("horizon_ns").to_pylist() == [model.contract.horizon_ns] * count
+
+
 def test_an_invalid_quote_is_skipped_and_counted(model: Model) -> None:
     records = changed(features(3), "quote_valid", [True, False, True])
     records = changed(records, "mid", [1.0, float("nan"), 1.0])

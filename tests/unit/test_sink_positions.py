@@ -42,6 +42,16 @@ def test_positions_after_are_one_beyond_the_last_row() -> None:
     assert positions == {KEY: 8, ("v", 0): 9}
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_pieces_are_the_rows_in_their_order(size: int) -> None:
+    (rows,), _ = fresh_rows([part(3, 4, 7, 9)], {KEY: 4})
+
+    pieces = list(rows.pieces(size))
+
+    assert [n for piece in pieces for n in piece.records.column("x").to_pylist()] == [4, 7, 9]
+    assert max(map(len, pieces)) == min(size, 3)
+
+
 def test_offsets_that_do_not_ascend_are_a_broken_invariant() -> None:
     with pytest.raises(InvariantError, match="ascend"):
         fresh_rows([part(3, 3)], {})

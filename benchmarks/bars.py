@@ -1,0 +1,42 @@
+"""Draws figures as bars; run by the Python of the benchmarks, which has matplotlib.
+
+Arguments: a JSON file with `title`, `axis` and `bars` (title, median, least, most, is_ours), the
+picture to write.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt  # the backend is chosen first
+
+OURS, THEIRS = "#1f6f8b", "#b0b7bd"
+
+
+def main() -> None:
+    """Draw a bar for each figure, with the least and the most."""
+    source, picture = map(Path, sys.argv[1:])
+    found = json.loads(source.read_text())
+    bars = found["bars"][::-1]
+    values = [bar["median"] for bar in bars]
+    spread = [
+        [bar["median"] - bar["least"] for bar in bars],
+        [bar["most"] - bar["median"] for bar in bars],
+    ]
+    colours = [OURS if bar["is_ours"] else THEIRS for bar in bars]
+    chart, axes = plt.subplots(figsize=(8, 0.5 * len(bars) + 1.2), layout="constrained")
+    titles = [bar["title"].replace("*", "") for bar in bars]
+    drawn = axes.barh(titles, values, xerr=spread, color=colours, error_kw={"elinewidth": 1})
+    axes.bar_label(drawn, [f"{value:,.4g}" for value in values], padding=4)
+    axes.set_xlim(right=max(bar["most"] for bar in bars) * 1.2)
+    axes.set_xlabel(found["axis"])
+    axes.set_title(found["title"])
+    axes.spines[["top", "right"]].set_visible(False)
+    chart.savefig(picture, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Rows a second into PostgreSQL: our sink, and others with the same rows into the same table.
+
+Writes its part of docs/benchmarks.md, the figures as JSON and a picture of them.
+
+Exit code 1 if ours stored anything else than it was given.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.page import machine
+from benchmarks.sink.peers import our_sink
+from benchmarks.sink.run import Database, Run, run_peer
+from benchmarks.sink.trades import BATCH_RECORDS, draw, load, parts, save
+from benchmarks.spread import Spread, Target, ratios, spread, verdict_lines
+from benchmarks.written import say, write
+from headrace.errors import TransientError
+from headrace.servers import Servers
+from headrace.settings import Settings
+
+SECTION = "sink"
+OURS = "headrace"
+TITLES = {
+    OURS: "**headrace**: the sink's `write`, from columns, positions in the transaction",
+    "copy-rows": "psycopg binary COPY, `write_row`: rows were Python tuples before the clock",
+    "copy-columns": "psycopg binary COPY, its tuples made of columns: where a sink starts",
+    "copy-bytes": "COPY of bytes encoded before the clock: what the server takes",
+    "adbc": "ADBC ingest of the columns",
+    "insert": "one INSERT a batch: a list for each column, made before the clock",
+}
+TARGET = Target("sink: headrace to the plain COPY loop, its rows ready", 0.9, is_most=False)
+
+
+def main() -> int:
+    """Run all rounds, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=30 * BATCH_RECORDS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer", choices=TITLES, action="append")
+    parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")
+    chosen = parser.parse_args()
+    peers = chosen.peer or list(TITLES)
+    # Not in the project's folder: PostgreSQL serves as another account where we are root.
+    with tempfile.TemporaryDirectory(prefix="headrace-bench-") as home:
+        settings = Settings.load(home=Path(home), postgres=None)
+        with Servers(settings, only=frozenset({"postgres"})) as servers:
+            (state,) = servers.states()
+            if state.pid is None:
+                raise TransientError("the embedded PostgreSQL has no process")
+            database = Database(servers.endpoints.postgres, state.pid)
+            runs = rounds(database, peers, Path(home), chosen.records, chosen.rounds)
+    lines = section(runs, chosen.records, chosen.rounds)
+    print("\n".join(lines))
+    if not chosen.dry:
+        write(SECTION, lines, figures(runs))
+    return int(bool(wrong(runs)))
+
+
+def rounds(
+    database: Database, peers: Sequence[str], home: Path, records: int, count: int
+) -> list[Run]:
+    """Return the runs of so many rounds, in each of which every peer stores all rows once."""
+    path = home / "trades.arrow"
+    save(draw(records), path)
+    prepare(database, path)
+    runs = []
+    for number in range(count):
+        for peer in peers:
+            name = f"run_{number}_{peer.replace('-', '_')}"
+            run = run_peer(database, peer, name, path, records)
+            say(
+                f"{peer}: {run.rate:,.0f} rows/s, {run.cpu_us:.2f} µs CPU a row, server "
+                f"{run.server_cpu_us:.2f}"
+            )
+            runs.append(run)
+    return runs
+
+
+def prepare(database: Database, path: Path) -> None:
+    """Make the tables by our migrations, the week's partition with them, and leave them empty."""
+    sink = our_sink(database.template())
+    sink.write(parts(load(path)[0]))
+    sink.close()
+    database.empty()
+
+
+def by_peer(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return each peer's runs, round by round."""
+    names = dict.fromkeys(run.peer for run in runs)
+    return {name: [run for run in runs if run.peer == name] for name in names}
+
+
+def wrong(runs: Sequence[Run]) -> str:
+    """Return what our sink stored that others did not, or nothing."""
+    contents = {run.peer: run.content for run in runs}
+    return "; ".join(
+        f"{peer} stored {content}, {OURS} {contents[OURS]}"
+        for peer, content in contents.items()
+        if OURS in contents and content != contents[OURS]
+    )
+
+
+def section(runs: Sequence[Run], records: int, count: int) -> list[str]:
+    """Return the part of the page."""
+    found = by_peer(runs)
+    lines = [
+        (
+            f"`make bench-sink` on {machine()}; medians of {count} rounds, peers in turn. "
+            f"{records:,} trades (`market.trade.v1`, 14 columns) in transactions of "
+            f"{BATCH_RECORDS:,} into the table of our migrations (partitioned, one index), on the "
+            "embedded PostgreSQL, commits waited for."
+        ),
+        "",
+        "| way | rows/s | range | CPU µs a row | range | server's µs | range |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, mine in found.items():
+        rate = spread([run.rate for run in mine]).text(0)
+        costs = [spread([run.cpu_us for run in mine]), spread([run.server_cpu_us for run in mine])]
+        lines.append(f"| {TITLES[name]} | {rate} | {costs[0].text()} | {costs[1].text()} |")
+    lines += ["", wrong(runs) or "All tables held the same rows afterwards.", ""]
+    if OURS in found and "copy-rows" in found:
+        pairs = [(TARGET, ratio(found, "copy-rows"))]
+        lines += [*verdict_lines(pairs), ""]
+    return [*lines, "![rows/s into PostgreSQL](benchmarks/sink.png)"]
+
+
+def ratio(found: Mapping[str, Sequence[Run]], other: str) -> Spread:
+    """Return our rate over another's, round by round."""
+    return ratios([run.rate for run in found[OURS]], [run.rate for run in found[other]])
+
+
+def figures(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the figures as they are drawn and kept."""
+    return {
+        "title": "rows/s into PostgreSQL, transactions of 32,768 rows",
+        "axis": "rows/s (median of the rounds)",
+        "machine": machine(),
+        "bars": [
+            {
+                "title": TITLES[name].partition(":")[0],
+                "is_ours": name == OURS,
+                **asdict(spread([run.rate for run in mine])),
+            }
+            for name, mine in by_peer(runs).items()
+        ],
+        "runs": [asdict(run) for run in runs],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
