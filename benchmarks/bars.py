@@ -12,7 +12,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt  # the backend is chosen first
+from matplotlib.ticker import MaxNLocator
 
+WHOLE_FROM = 100
 OURS, THEIRS = "#1f6f8b", "#b0b7bd"
 
 
@@ -28,14 +30,21 @@ def main() -> None:
     ]
     colours = [OURS if bar["is_ours"] else THEIRS for bar in bars]
     chart, axes = plt.subplots(figsize=(8, 0.5 * len(bars) + 1.2), layout="constrained")
-    titles = [bar["title"].replace("*", "") for bar in bars]
+    titles = [bar["title"].replace("*", "").replace("`", "") for bar in bars]
     drawn = axes.barh(titles, values, xerr=spread, color=colours, error_kw={"elinewidth": 1})
-    axes.bar_label(drawn, [f"{value:,.4g}" for value in values], padding=4)
+    axes.bar_label(drawn, [in_words(value) for value in values], padding=4)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(lambda value, _: in_words(value))
     axes.set_xlim(right=max(bar["most"] for bar in bars) * 1.2)
     axes.set_xlabel(found["axis"])
     axes.set_title(found["title"])
     axes.spines[["top", "right"]].set_visible(False)
     chart.savefig(picture, dpi=110)
+
+
+def in_words(value: float) -> str:
+    """Return a figure as it is read: thousands apart, no more digits than it has meaning."""
+    return f"{value:,.0f}" if value >= WHOLE_FROM or value == 0 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

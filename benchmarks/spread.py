@@ -34,6 +34,12 @@ def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
     return spread([mine / other for mine, other in zip(ours, theirs, strict=True)])
 
 
+def in_turn(names: Sequence[str], number: int) -> list[str]:
+    """Return the order of a round: each begins one later, so that none always follows the same."""
+    first = number % len(names)
+    return [*names[first:], *names[:first]]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A bound on a ratio: the least it may be, or the most."""

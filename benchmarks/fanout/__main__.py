@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.fanout.messages import TICK_RECORDS, TICK_S, ticks
 from benchmarks.fanout.run import WARM_TICKS, WAYS, Run, run_way
 from benchmarks.page import machine
-from benchmarks.spread import Spread, Target, ratios, spread, verdict_lines
+from benchmarks.spread import Spread, Target, in_turn, ratios, spread, verdict_lines
 from benchmarks.written import say, write
 from headrace.servers import Servers
 from headrace.settings import Settings
@@ -44,7 +44,7 @@ def main() -> int:
         settings = Settings.load(home=Path(home), redis=None)
         with Servers(settings, only=frozenset({"redis"})) as servers:
             for number in range(chosen.rounds):
-                for way in WAYS:
+                for way in in_turn(list(WAYS), number):
                     run = run_way(servers.endpoints.redis, way, f"run{number}-{way}", parts)
                     say(f"{way}: p50 {run.p50_us:,.0f} µs, p99 {run.p99_us:,.0f} µs")
                     runs.append(run)

@@ -17,7 +17,7 @@ from benchmarks.page import machine
 from benchmarks.sink.peers import our_sink
 from benchmarks.sink.run import Database, Run, run_peer
 from benchmarks.sink.trades import BATCH_RECORDS, draw, load, parts, save
-from benchmarks.spread import Spread, Target, ratios, spread, verdict_lines
+from benchmarks.spread import Spread, Target, in_turn, ratios, spread, verdict_lines
 from benchmarks.written import say, write
 from headrace.errors import TransientError
 from headrace.servers import Servers
@@ -70,7 +70,7 @@ def rounds(
     prepare(database, path)
     runs = []
     for number in range(count):
-        for peer in peers:
+        for peer in in_turn(peers, number):
             name = f"run_{number}_{peer.replace('-', '_')}"
             run = run_peer(database, peer, name, path, records)
             say(
@@ -91,8 +91,8 @@ def prepare(database: Database, path: Path) -> None:
 
 def by_peer(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Return each peer's runs, round by round."""
-    names = dict.fromkeys(run.peer for run in runs)
-    return {name: [run for run in runs if run.peer == name] for name in names}
+    ran = {run.peer for run in runs}
+    return {name: [run for run in runs if run.peer == name] for name in TITLES if name in ran}
 
 
 def wrong(runs: Sequence[Run]) -> str:

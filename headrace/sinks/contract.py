@@ -87,10 +87,10 @@ def fresh_rows(
     for index, part in enumerate(parts):
         if not len(part):
             continue
-        if (np.diff(part.offsets) <= 0).any():
+        if (part.offsets[1:] <= part.offsets[:-1]).any():
             raise InvariantError(f"{part.topic}[{part.partition}]: offsets of a part must ascend")
         key = (part.topic, part.partition)
-        start = int(np.searchsorted(part.offsets, positions.get(key, 0)))
+        start = int(part.offsets.searchsorted(positions.get(key, 0)))
         if start < len(part):
             fresh.append(Rows(index, part, np.arange(start, len(part), dtype=np.int64)))
             positions[key] = int(part.offsets[-1]) + 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.spread import Spread, Target, ratios, spread
+from benchmarks.spread import Spread, Target, in_turn, ratios, spread
 
 
 def test_spread_is_median_least_and_most() -> None:
@@ -17,6 +17,12 @@ def test_no_rounds_have_no_spread() -> None:
 def test_ratio_is_taken_within_a_round() -> None:
     """A round in which the machine was busy slows both, and counts as any other."""
     assert ratios([10.0, 1.0, 8.0], [5.0, 0.5, 2.0]) == Spread(2.0, 2.0, 4.0)
+
+
+def test_every_round_begins_with_another() -> None:
+    rounds = [in_turn(["a", "b", "c"], number) for number in range(4)]
+
+    assert rounds == [["a", "b", "c"], ["b", "c", "a"], ["c", "a", "b"], ["a", "b", "c"]]
 
 
 @pytest.mark.parametrize(
