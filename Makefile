@@ -78,19 +78,13 @@ bench-latency: setup ## how long a tick takes through five steps, beside bare ho
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 20
 
-.venv-bench-sink/.installed: $(STAMP) benchmarks/requirements-sink.lock
-	$(PYTHON) -m venv .venv-bench-sink
-	$(BIN)/uv pip sync --quiet --python .venv-bench-sink/bin/python --compile-bytecode \
-		--require-hashes benchmarks/requirements-sink.lock
-	@touch $@
-
-bench-sink: .venv-bench-sink/.installed ## rows/s into PostgreSQL beside COPY, ADBC and INSERT; its part of docs/benchmarks.md
+bench-sink: .venv-bench/.installed ## rows/s into PostgreSQL beside COPY, ADBC and INSERT; its part of docs/benchmarks.md
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.sink
 
-bench-inference: .venv-bench-sink/.installed ## the model in the pipeline's step beside onnxruntime alone; its part of docs/benchmarks.md
+bench-inference: .venv-bench/.installed ## the model in the pipeline's step beside onnxruntime alone; its part of docs/benchmarks.md
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.inference
 
-bench-fanout: .venv-bench-sink/.installed ## Redis to a subscriber beside redis-py and a socket; its part of docs/benchmarks.md
+bench-fanout: .venv-bench/.installed ## Redis to a subscriber beside redis-py and a socket; its part of docs/benchmarks.md
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.fanout
 
 takeover: setup ## kill -9 of one of three workers with 1 GB of state; writes its part of docs/faults.md
@@ -132,9 +126,6 @@ lock: setup ## resolve pyproject.toml again into requirements.lock
 	@# The peers of the benchmarks, which may want other versions than we do.
 	$(BIN)/uv pip compile benchmarks/requirements.in --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --quiet -o benchmarks/requirements.lock
-	@# What the benchmarks compare with and draw with.
-	$(BIN)/uv pip compile benchmarks/requirements-sink.in --universal --python-version 3.11 \
-		--generate-hashes --no-header --no-annotate --quiet -o benchmarks/requirements-sink.lock
 	echo hatchling | $(BIN)/uv pip compile - --constraints requirements.lock --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
 		-o infra/image/build.lock

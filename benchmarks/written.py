@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.page import with_section
 
 ROOT = Path(__file__).resolve().parent.parent
-BENCH_PYTHON = ROOT / ".venv-bench-sink" / "bin" / "python"
+BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 PAGE = ROOT / "docs" / "benchmarks.md"
 FOLDER = ROOT / "docs" / "benchmarks"
 
