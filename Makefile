@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-latency bench-capture bench-sink bench-inference bench-fanout takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-capture bench-sink bench-inference bench-fanout takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -66,25 +66,27 @@ image-test: setup ## build the image from a local base and run a worker from it 
 		benchmarks/requirements.lock
 	@touch $@
 
-bench: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Streams, Bytewax, Faust; writes docs/benchmarks.md
+bench: bench-throughput bench-latency bench-sink bench-inference bench-fanout ## all jobs beside their peers; writes docs/benchmarks.md
+
+bench-throughput: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Streams, Bytewax, Faust
 	$(TIMEOUT) 7200 $(BIN)/python -m benchmarks.throughput
 
 bench-quick: .venv-bench/.installed ## the same with few records, one round; only printed
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.throughput --records 300000 --rounds 1 --dry
 
-bench-latency: setup ## how long a tick takes through five steps, beside bare hops; writes docs/benchmarks.md
+bench-latency: setup ## how long a tick takes through five steps, beside bare hops
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.latency
 
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 20
 
-bench-sink: .venv-bench/.installed ## rows/s into PostgreSQL beside COPY, ADBC and INSERT; its part of docs/benchmarks.md
+bench-sink: .venv-bench/.installed ## rows/s into PostgreSQL beside COPY, ADBC and INSERT
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.sink
 
-bench-inference: .venv-bench/.installed ## the model in the pipeline's step beside onnxruntime alone; its part of docs/benchmarks.md
+bench-inference: .venv-bench/.installed ## the model in the pipeline's step beside onnxruntime alone
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.inference
 
-bench-fanout: .venv-bench/.installed ## Redis to a subscriber beside redis-py and a socket; its part of docs/benchmarks.md
+bench-fanout: .venv-bench/.installed ## Redis to a subscriber beside redis-py and a socket
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.fanout
 
 takeover: setup ## kill -9 of one of three workers with 1 GB of state; writes its part of docs/faults.md

@@ -33,7 +33,7 @@ FIGURES = ROOT / "docs" / "benchmarks" / "latency.json"
 RATES_A_S = (1_000, 10_000, 50_000)
 RATIO_MAX = 1.5
 JUDGED_RATE_A_S = 10_000
-START_S = 15.0
+START_S = 10.0
 """For processes to join and settle."""
 
 
@@ -56,7 +56,7 @@ PEER_OF = {"fused": "one bare hop", "split": "five bare hops"}
 def main() -> None:
     """Measure every way at every rate, round by round; print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--duration", type=float, default=10.0)
+    parser.add_argument("--duration", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=int, action="append")
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")

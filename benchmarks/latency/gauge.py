@@ -23,8 +23,8 @@ TICK_S = 0.001
 KEYS = 64
 RECORDS_MAX = 8_192
 POLL_S = 0.05
-WARM_S = 4.0
-END_S = 5.0
+WARM_S = 3.0
+END_S = 2.0
 """Of waiting for what is under way, once all is sent."""
 
 

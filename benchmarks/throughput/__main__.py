@@ -138,8 +138,8 @@ def section(
 ) -> list[str]:
     """Return the part of the page."""
     lines = [
-        f"`make bench` on {machine()}; medians of {rounds} rounds, peers in turn; {SYMBOLS}",
-        f"symbols, {PARTITIONS} partitions; acks=all, idempotent producers, changelogs, checksums:",
+        f"`make bench-throughput` on {machine()}; medians of {rounds} rounds, peers in turn;",
+        f"{SYMBOLS} symbols, {PARTITIONS} partitions; acks=all, idempotent producers, changelogs, checksums:",
         "",
     ]
     for job in jobs:
