@@ -139,7 +139,8 @@ def section(
     """Return the part of the page."""
     lines = [
         f"`make bench-throughput` on {machine()}; medians of {rounds} rounds, peers in turn;",
-        f"{SYMBOLS} symbols, {PARTITIONS} partitions; acks=all, idempotent producers, changelogs, checksums:",
+        f"{SYMBOLS} symbols, {PARTITIONS} partitions; acks=all, idempotent producers, changelogs,",
+        "checksums:",
         "",
     ]
     for job in jobs:
