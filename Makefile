@@ -74,7 +74,7 @@ bench-throughput: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Stre
 bench-quick: .venv-bench/.installed ## the same with few records, one round; only printed
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.throughput --records 300000 --rounds 1 --dry
 
-bench-latency: setup ## how long a tick takes through five steps, beside bare hops
+bench-latency: .venv-bench/.installed ## how long a tick takes through five steps, beside bare hops
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.latency
 
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md

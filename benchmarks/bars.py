@@ -1,12 +1,15 @@
 """Draws figures as bars; run by the Python of the benchmarks, which has matplotlib.
 
-Arguments: a JSON file with `title`, `axis` and `bars` (title, median, least, most, is_ours), the
-picture to write.
+Arguments: a JSON file with `title`, `axis`, `bars` (title, median, least, most, is_ours) and, where
+the axis is logarithmic, `is_logarithmic`; the picture to write. Where the file has several under
+`pictures`, by name, each is written beside it: NAME.png gives NAME-vwap.png.
 """
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
@@ -19,9 +22,17 @@ OURS, THEIRS = "#1f6f8b", "#b0b7bd"
 
 
 def main() -> None:
-    """Draw a bar for each figure, with the least and the most."""
-    source, picture = map(Path, sys.argv[1:])
+    """Draw every picture of the file."""
+    source, path = map(Path, sys.argv[1:])
     found = json.loads(source.read_text())
+    if "pictures" not in found:
+        draw(found, path)
+    for name, picture in found.get("pictures", {}).items():
+        draw(picture, path.with_stem(f"{path.stem}-{name}"))
+
+
+def draw(found: Mapping[str, Any], path: Path) -> None:
+    """Draw a bar for each figure, with the least and the most."""
     bars = found["bars"][::-1]
     values = [bar["median"] for bar in bars]
     spread = [
@@ -33,13 +44,17 @@ def main() -> None:
     titles = [bar["title"].replace("*", "").replace("`", "") for bar in bars]
     drawn = axes.barh(titles, values, xerr=spread, color=colours, error_kw={"elinewidth": 1})
     axes.bar_label(drawn, [in_words(value) for value in values], padding=4)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    if found.get("is_logarithmic"):
+        axes.set_xscale("log")
+        axes.set_xlim(min(values) / 10, max(values) * 4)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlim(right=max(bar["most"] for bar in bars) * 1.2)
     axes.xaxis.set_major_formatter(lambda value, _: in_words(value))
-    axes.set_xlim(right=max(bar["most"] for bar in bars) * 1.2)
     axes.set_xlabel(found["axis"])
     axes.set_title(found["title"])
     axes.spines[["top", "right"]].set_visible(False)
-    chart.savefig(picture, dpi=110)
+    chart.savefig(path, dpi=110)
 
 
 def in_words(value: float) -> str:

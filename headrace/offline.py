@@ -13,7 +13,8 @@ from headrace.errors import InvariantError, TopologyError
 from headrace.feed import Feed
 from headrace.inference import Model
 from headrace.project import Project
-from headrace.runtime.chain import Chain, LoadedStep, TopicCodec, encode_records
+from headrace.runtime.chain import Chain, LoadedStep
+from headrace.runtime.emission import TopicCodec, encode_records
 from headrace.runtime.feed_writer import block_records
 from headrace.topology import Step, Topology
 

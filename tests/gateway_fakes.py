@@ -32,7 +32,8 @@ from headrace.gateway import (
 )
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
-from headrace.runtime.chain import Dead, Emission, TopicCodec
+from headrace.runtime.chain import Dead
+from headrace.runtime.emission import Emission, TopicCodec
 from headrace.runtime.gateway_journal import Restored
 from headrace.runtime.gateway_processor import GatewayProcessor
 from headrace.runtime.stats import Stats

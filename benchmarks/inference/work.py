@@ -14,7 +14,8 @@ from headrace import Batch, Part
 from headrace.avro.schema import load_schema
 from headrace.batch import FloatArray
 from headrace.inference import MODEL_FILE, THREADS, Model
-from headrace.runtime.chain import Chain, LoadedStep, TopicCodec, encode_records
+from headrace.runtime.chain import Chain, LoadedStep
+from headrace.runtime.emission import TopicCodec, encode_records
 from schemas.topics import FEATURE, PREDICTION
 from topologies.trading import TOPOLOGY
 

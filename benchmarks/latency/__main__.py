@@ -4,7 +4,6 @@ Writes the section "latency" of docs/benchmarks.md.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -14,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 from benchmarks.latency.gauge import Latency, Route, measure
-from benchmarks.page import machine, with_section
+from benchmarks.page import machine
+from benchmarks.spread import Spread, Target, ratios, spread, verdict_lines
+from benchmarks.written import write
 from headrace.project import Project
 from headrace.runtime.assemble import Choice, ensure_topics
 from headrace.servers import Servers
@@ -28,8 +29,8 @@ from headrace.up.run import process_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "benchmarks" / "projects" / "relay"
-PAGE = ROOT / "docs" / "benchmarks.md"
-FIGURES = ROOT / "docs" / "benchmarks" / "latency.json"
+SECTION = "latency"
+PICTURE = "benchmarks/latency.png"
 RATES_A_S = (1_000, 10_000, 50_000)
 RATIO_MAX = 1.5
 JUDGED_RATE_A_S = 10_000
@@ -73,11 +74,10 @@ def main() -> None:
             for way in WAYS
             for figure in bench.run(way, number, chosen.rate or RATES_A_S, chosen.duration)
         ]
-    lines = section(figures)
+    lines = section(figures, chosen.rounds)
     print("\n".join(lines))
     if not chosen.dry:
-        FIGURES.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
-        PAGE.write_text(with_section(PAGE.read_text(), "latency", lines))
+        write(SECTION, lines, drawn(figures))
 
 
 class Bench:
@@ -151,32 +151,67 @@ class Bench:
             stop_all(workers)
 
 
-def section(figures: Sequence[Figure]) -> list[str]:
-    """Return the page's section: medians over rounds, and the ratios that are judged."""
+def section(figures: Sequence[Figure], rounds: int) -> list[str]:
+    """Return the part of the page: every way at every rate, and the ratios that are judged."""
     lines = [
-        f"Made by `make bench-latency` on {machine()}.",
+        f"`make bench-latency` on {machine()}; medians of {rounds} rounds, ways in turn.",
         "",
-        "| records/s | way | p50 ms | p99 ms | came | p50 against bare | p99 against bare |",
+        "| records/s | way | p50 ms | range | p99 ms | range | came |",
         "|---|---|---|---|---|---|---|",
     ]
+    for (rate, way), found in by_rate(figures).items():
+        p50s, p99s = spread(p50s_ms(found)).text(), spread(p99s_ms(found)).text()
+        came = sum(each.came for each in found) / sum(each.sent for each in found)
+        lines.append(f"| {rate:,} | {way} | {p50s} | {p99s} | {came:.1%} |")
+    return [*lines, "", *verdict_lines(verdicts(figures)), "", f"![ms]({PICTURE})"]
+
+
+def verdicts(figures: Sequence[Figure]) -> list[tuple[Target, Spread]]:
+    """Return how our ways compare with their peers at the rate that is judged, round by round."""
+    found = by_rate(figures)
+    judged = []
+    for way, peer in PEER_OF.items():
+        ours, bare = (found.get((JUDGED_RATE_A_S, name)) for name in (way, peer))
+        for part, of in (("p50", p50s_ms), ("p99", p99s_ms)):
+            if ours and bare:
+                what = f"{way} at {JUDGED_RATE_A_S:,} records/s: {part} to {peer}"
+                target = Target(what, RATIO_MAX, is_most=True)
+                judged.append((target, ratios(of(ours), of(bare))))
+    return judged
+
+
+def by_rate(figures: Sequence[Figure]) -> dict[tuple[int, str], list[Latency]]:
+    """Return the rounds of each way at each rate, rate by rate."""
     found: dict[tuple[int, str], list[Latency]] = {}
-    for figure in sorted(figures, key=lambda figure: (figure.rate_a_s, WAYS.index(figure.way))):
+    for figure in sorted(figures, key=lambda each: (each.rate_a_s, WAYS.index(each.way))):
         found.setdefault((figure.rate_a_s, figure.way), []).append(figure.latency)
-    for (rate, way), latencies in found.items():
-        p50 = median(latency.p50_ms for latency in latencies)
-        p99 = median(latency.p99_ms for latency in latencies)
-        came = sum(x.came for x in latencies) / max(1, sum(x.sent for x in latencies))
-        ratios = ["", ""]
-        peers = found.get((rate, PEER_OF.get(way, "")), [])
-        if peers:
-            ratios = [
-                f"{p50 / median(x.p50_ms for x in peers):.2f} times",
-                f"{p99 / median(x.p99_ms for x in peers):.2f} times",
-            ]
-        lines.append(
-            f"| {rate:,} | {way} | {p50:.2f} | {p99:.2f} | {came:.1%} | {ratios[0]} | {ratios[1]} |"
-        )
-    return lines
+    return found
+
+
+def p50s_ms(found: Sequence[Latency]) -> list[float]:
+    """Return the median age of each round."""
+    return [each.p50_ms for each in found]
+
+
+def p99s_ms(found: Sequence[Latency]) -> list[float]:
+    """Return the 99th percentile of each round."""
+    return [each.p99_ms for each in found]
+
+
+def drawn(figures: Sequence[Figure]) -> dict[str, Any]:
+    """Return the figures as they are drawn and kept."""
+    bars = [
+        {"title": way, "is_ours": way in PEER_OF, **asdict(spread(p50s_ms(found)))}
+        for (rate, way), found in by_rate(figures).items()
+        if rate == JUDGED_RATE_A_S
+    ]
+    return {
+        "title": f"a tick's way at {JUDGED_RATE_A_S:,} records/s",
+        "axis": "ms, median (of the rounds)",
+        "machine": machine(),
+        "bars": bars,
+        "rounds": [asdict(figure) for figure in figures],
+    }
 
 
 if __name__ == "__main__":

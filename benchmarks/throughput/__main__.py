@@ -8,17 +8,16 @@ Exit code 1 if one of ours was wrong.
 import argparse
 import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from benchmarks.page import machine, with_section
+from benchmarks.page import machine
 from benchmarks.throughput.catalog import (
     JOBS,
     PEERS_ALL,
-    PEERS_PYTHON,
     ROOT,
     Job,
     Peer,
@@ -26,15 +25,14 @@ from benchmarks.throughput.catalog import (
 )
 from benchmarks.throughput.cluster import PARTITIONS, Cluster
 from benchmarks.throughput.java import class_path
-from benchmarks.throughput.report import is_other, summaries, table, verdicts
+from benchmarks.throughput.report import Summary, is_other, summaries, table, verdicts
 from benchmarks.throughput.run import Run, run_peer
 from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, Trades, draw, framed
+from benchmarks.written import say, write
 from headrace.errors import TransientError
 from headrace.servers import Servers
 from headrace.settings import Settings
 
-PAGE = ROOT / "docs" / "benchmarks.md"
-FOLDER = ROOT / "docs" / "benchmarks"
 SECTION = "throughput"
 
 
@@ -63,10 +61,9 @@ def main() -> int:
         runs = bench.rounds(jobs, peers, chosen.rounds)
     lines = section(jobs, peers, runs, chosen.rounds)
     print("\n".join(lines))
-    home.joinpath("figures.json").write_text(figures(jobs, peers, runs))
     home.joinpath("runs.json").write_text(json.dumps([asdict(run) for run in runs]))
     if not chosen.dry:
-        write(lines, figures(jobs, peers, runs))
+        write(SECTION, lines, figures(jobs, peers, runs))
     return int(any(run.fault for run in runs if not is_other(run.peer)))
 
 
@@ -149,35 +146,31 @@ def section(
     return [*lines, *verdicts(summaries(runs))]
 
 
-def figures(jobs: Sequence[Job], peers: Sequence[Peer], runs: Sequence[Run]) -> str:
-    """Return the figures as JSON, by job."""
+def figures(jobs: Sequence[Job], peers: Sequence[Peer], runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the figures as they are drawn and kept, by job."""
     found = summaries(runs)
-    content = {
+    return {
         "machine": machine(),
-        "jobs": [
-            {
-                "name": job.name,
+        "pictures": {
+            job.name: {
                 "title": job.title,
-                "peers": [
-                    {"title": peer.title, **asdict(found[job.name, peer.name])}
+                "axis": "events/s in one process (median; logarithmic)",
+                "is_logarithmic": True,
+                "bars": [
+                    bar(peer, found[job.name, peer.name])
                     for peer in peers
                     if (job.name, peer.name) in found
                 ],
             }
             for job in jobs
-        ],
+        },
     }
-    return json.dumps(content, indent=1)
 
 
-def write(lines: Sequence[str], content: str) -> None:
-    """Write the page, the figures and the pictures."""
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / "throughput.json"
-    path.write_text(content + "\n")
-    subprocess.run([PEERS_PYTHON, Path(__file__).with_name("chart.py"), path, FOLDER], check=True)
-    PAGE.write_text(with_section(PAGE.read_text(), SECTION, lines))
-    say(f"written to {PAGE}")
+def bar(peer: Peer, found: Summary) -> dict[str, Any]:
+    """Return a peer's bar, and the rest of its figures beside it."""
+    drawn = {"median": found.rate, "least": found.rate_min, "most": found.rate_max}
+    return {"title": peer.title, "is_ours": not is_other(peer.name), **drawn, **asdict(found)}
 
 
 def words(run: Run) -> str:
@@ -189,11 +182,6 @@ def words(run: Run) -> str:
         f"{figure.rate:,.0f} events/s over {figure.seconds:.1f} s, {figure.cpu_us:.2f} µs CPU an "
         f"event, broker {figure.broker_cpu_us:.2f}; {run.fault or 'right'}"
     )
-
-
-def say(text: str) -> None:
-    """Tell the person at the terminal how far it is."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

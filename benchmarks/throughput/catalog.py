@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.throughput.java import java_program
 from benchmarks.throughput.trades import Expected, Trades, expected_filter, expected_vwap
+from benchmarks.written import BENCH_PYTHON
+from headrace.servers.jars import java_program
 from headrace.up.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
 PROJECT = ROOT / "benchmarks" / "projects" / "vwap"
-PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 Guarantee = Literal["at_least_once", "exactly_once"]
 
@@ -114,7 +114,7 @@ def streams_command(setting: Setting) -> Sequence[str]:
 
 def python_command(file: str, *arguments: str) -> Callable[[Setting], Sequence[str]]:
     """Return how a peer written in Python is started."""
-    command = (str(PEERS_PYTHON), str(PEERS / file), *arguments)
+    command = (str(BENCH_PYTHON), str(PEERS / file), *arguments)
     return lambda setting: command  # noqa: ARG005  (its environment tells it all)
 
 

@@ -41,7 +41,7 @@ def control(
     listed with it.
     """
     from headrace.runtime.assemble import ensure_topics, load_codecs, open_registry
-    from headrace.runtime.chain import encode_records
+    from headrace.runtime.emission import encode_records
 
     log_to_stderr()
     found = Project(Path(project))

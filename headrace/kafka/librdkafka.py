@@ -17,7 +17,6 @@ from headrace.errors import UsageError
 
 ERROR_TEXT_BYTES = 512
 
-CONF_OK = 0
 PRODUCER = 0
 ANY_PARTITION = -1
 
@@ -27,7 +26,7 @@ DELIVERY_REPORT_EVENT = 0x1
 LOG_EVENT = 0x4
 ERROR_EVENT = 0x8
 
-_END, _TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _HEADERS = 0, 1, 3, 4, 5, 7, 10
+_TOPIC, _PARTITION, _VALUE, _KEY, _FLAGS, _HEADERS = 1, 3, 4, 5, 7, 10
 
 _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "rd_kafka_err2str": (c_char_p, [c_int]),
@@ -41,7 +40,6 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "rd_kafka_fatal_error": (c_int, [c_void_p, c_char_p, c_size_t]),
     "rd_kafka_outq_len": (c_int, [c_void_p]),
     "rd_kafka_flush": (c_int, [c_void_p, c_int]),
-    "rd_kafka_purge": (c_int, [c_void_p, c_int]),
     "rd_kafka_topic_new": (c_void_p, [c_void_p, c_char_p, c_void_p]),
     "rd_kafka_topic_name": (c_char_p, [c_void_p]),
     "rd_kafka_topic_destroy": (None, [c_void_p]),
@@ -69,7 +67,6 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "rd_kafka_event_type": (c_int, [c_void_p]),
     "rd_kafka_event_message_array": (c_size_t, [c_void_p, c_void_p, c_size_t]),
     "rd_kafka_event_message_count": (c_size_t, [c_void_p]),
-    "rd_kafka_event_error": (c_int, [c_void_p]),
     "rd_kafka_event_error_string": (c_char_p, [c_void_p]),
     "rd_kafka_event_log": (
         c_int,

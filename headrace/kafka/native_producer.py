@@ -122,16 +122,10 @@ class NativeProducer:
 
         Raises:  KafkaException if the client cannot go on.
         """
-        wait_ms = round(timeout_s * 1_000)
         for _ in range(EVENTS_MAX):
-            event = lib.rd_kafka_queue_poll(self._events, wait_ms)
-            if event is None:
+            if not self._serve_event(timeout_s):
                 break
-            try:
-                self._take(event)
-            finally:
-                lib.rd_kafka_event_destroy(event)
-            wait_ms = 0
+            timeout_s = 0.0
         fatal = fatal_error_of(self._client)
         if fatal is not None:
             raise KafkaException(fatal)
@@ -195,10 +189,7 @@ class NativeProducer:
 
         def serve() -> None:
             while not ending.is_set():
-                event = lib.rd_kafka_queue_poll(self._events, round(SERVE_S * 1_000))
-                if event is not None:
-                    self._take(event)
-                    lib.rd_kafka_event_destroy(event)
+                self._serve_event(SERVE_S)
 
         thread = threading.Thread(target=serve, name="serve-abort")
         thread.start()
@@ -218,13 +209,25 @@ class NativeProducer:
         fatal = fatal_error_of(self._client)
         return error if fatal is None else fatal
 
+    def _serve_event(self, timeout_s: float) -> bool:
+        """Take the next thing the client has to say; return whether there was one in time."""
+        event = lib.rd_kafka_queue_poll(self._events, round(timeout_s * 1_000))
+        if event is None:
+            return False
+        try:
+            self._take(event)
+        finally:
+            lib.rd_kafka_event_destroy(event)
+        return True
+
     def _take(self, event: int) -> None:
         kind = lib.rd_kafka_event_type(event)
         if kind == DELIVERY_REPORT_EVENT:
             count = lib.rd_kafka_event_message_count(event)
             messages = np.zeros(count, np.int64)
             lib.rd_kafka_event_message_array(event, messages.ctypes.data, count)
-            self.failed += [error_of(code) for code in _codes(messages) if code]
+            codes = [ctypes.c_int.from_address(message).value for message in messages.tolist()]
+            self.failed += [error_of(code) for code in codes if code]
         elif kind == ERROR_EVENT:
             text = lib.rd_kafka_event_error_string(event) or b""
             log.warning("kafka_connection", error=text.decode(errors="replace"))
@@ -245,11 +248,6 @@ class NativeProducer:
                 raise KafkaException(KafkaError(KafkaError._INVALID_ARG, f"topic {name!r}"))  # noqa: SLF001  (the client's name)
             self._topics[name] = found
         return found
-
-
-def _codes(messages: IntArray) -> list[int]:
-    """Return the error of each message."""
-    return [ctypes.c_int.from_address(message).value for message in messages.tolist()]
 
 
 def _open(settings: Mapping[str, Any]) -> int:

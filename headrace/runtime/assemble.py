@@ -18,8 +18,9 @@ from headrace.kafka.schema_log import SchemaLog
 from headrace.kafka.transaction import TransactionalProducer, fence
 from headrace.project import Project
 from headrace.runtime.app import HeadraceApp, add_lane, make_app
-from headrace.runtime.chain import LoadedStep, TopicCodec, fused, is_exactly_once, tables_of
+from headrace.runtime.chain import LoadedStep, fused, is_exactly_once, tables_of
 from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
+from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gateway_lane import gateway_lane
 from headrace.runtime.intake import Intake
 from headrace.runtime.lane import Lane

@@ -8,26 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from headrace.avro.schema import AvroSchema
-from headrace.avro.wire import encode
 from headrace.batch import Batch, DeadRow, Headers, IntArray, Output, Part
-from headrace.byte_column import ByteColumn
 from headrace.errors import InvariantError
+from headrace.runtime.emission import Emission, TopicCodec, emission_of
 from headrace.runtime.merge import SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
 from headrace.state.tables import Table, TableState
-from headrace.topology import Step, Topic
-
-
-@dataclass(frozen=True, slots=True)
-class TopicCodec:
-    """How the records of a topic are written: its schema and the schema's id."""
-
-    topic: Topic
-    schema: AvroSchema
-    schema_id: int
+from headrace.topology import Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +25,6 @@ class LoadedStep:
     step: Step
     codecs: Mapping[str, TopicCodec]
     arguments: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Emission:
-    """Records a step writes to one topic, ready to send."""
-
-    step: str
-    topic: str
-    values: ByteColumn
-    keys: ByteColumn
-    partition_keys: ByteColumn | None
-    headers: Sequence[Headers] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,50 +164,16 @@ class Chain:
                 )
             if records.num_rows == 0:
                 continue
-            causes = output.causes.get(name)
-            emission = self._emission(loaded, name, records, batch, causes)
+            headers = _headers_of(batch, output.causes.get(name))
+            emission = emission_of(step.name, records, loaded.codecs[name], headers)
             results.emissions.append(emission)
             results.records_out[step.name] += records.num_rows
             available[name] = _internal_part(emission, records, self._partition, stamp_ms)
-
-    def _emission(
-        self,
-        loaded: LoadedStep,
-        name: str,
-        records: pa.RecordBatch,
-        batch: Batch,
-        causes: IntArray | None,
-    ) -> Emission:
-        codec = loaded.codecs[name]
-        topic = codec.topic
-        narrower = topic.partition_by and topic.partition_by != topic.key
-        values, keys = encode_records(records, codec)
-        return Emission(
-            loaded.step.name,
-            name,
-            values,
-            keys,
-            keys_of(records, topic.partition_by) if narrower else None,
-            _headers_of(batch, causes),
-        )
 
     def _count(self, step: Step, counts: Mapping[str, int]) -> None:
         for name, count in counts.items():
             if count:
                 self.counts[f"{step.name}.{name}"] += count
-
-
-def encode_records(records: pa.RecordBatch, codec: TopicCodec) -> tuple[ByteColumn, ByteColumn]:
-    """Return the values and keys of these records, ready to send."""
-    values = encode(records, codec.schema, codec.schema_id)
-    return values, keys_of(records, codec.topic.key)
-
-
-def keys_of(records: pa.RecordBatch, fields: Sequence[str]) -> ByteColumn:
-    """Return the key of each record: the text of these fields, joined by `/`."""
-    columns = [records.column(field).cast(pa.string()) for field in fields]
-    text = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "/")
-    return ByteColumn(text.cast(pa.binary()))
 
 
 def _headers_of(batch: Batch, causes: IntArray | None) -> list[Headers] | None:

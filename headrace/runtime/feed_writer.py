@@ -16,7 +16,7 @@ from headrace.feed import Feed, FrameBlock
 from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
 from headrace.pace import paced
-from headrace.runtime.chain import TopicCodec, encode_records
+from headrace.runtime.emission import TopicCodec, encode_records
 from headrace.runtime.topics import FEED_POSITIONS
 
 log = structlog.get_logger(__name__)

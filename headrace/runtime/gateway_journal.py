@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
-from headrace.kafka.partitioner import partitions_of
 from headrace.kafka.transaction import TransactionalProducer
-from headrace.runtime.chain import Dead, Emission
+from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import send_dead
+from headrace.runtime.emission import Emission, send_emission
 from headrace.state.changelog import Changelog
 from headrace.state.restorer import Restorer
 from headrace.state.store import Changes, Checkpoint, Pages, Store
@@ -104,16 +104,14 @@ class KafkaJournal:
         changelog: Changelog,
         changelog_end: Callable[[int], int],
         restorer: Restorer,
-        partitions: Mapping[str, int],
         owner: str,
         layout: str,
     ) -> None:
-        """Write as `owner`; `partitions` counts those of the topics that are written."""
+        """Write as `owner`."""
         self._producer = producer
         self._changelog = changelog
         self._changelog_end = changelog_end
         self._restorer = restorer
-        self._partitions = partitions
         self._owner = owner
         self._layout = layout
         self._held: dict[int, _Held] = {}
@@ -156,7 +154,7 @@ class KafkaJournal:
         """
         send_dead(self._producer, dead)
         for emission in emissions:
-            self._send(emission)
+            send_emission(self._producer, emission)
         checkpoints: dict[int, Checkpoint] = {}
         wanted: Offsets = {}
         for partition, pages in changes.items():
@@ -201,19 +199,6 @@ class KafkaJournal:
             owner=self._owner,
             is_released=is_released,
             layout=self._layout,
-        )
-
-    def _send(self, emission: Emission) -> None:
-        partitions = None
-        if emission.partition_keys is not None:
-            count = self._partitions[emission.topic]
-            partitions = partitions_of(emission.partition_keys, count)
-        self._producer.send(
-            emission.topic,
-            emission.values,
-            emission.keys,
-            partitions=partitions,
-            headers=emission.headers,
         )
 
 

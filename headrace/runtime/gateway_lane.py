@@ -7,7 +7,7 @@ from pathlib import Path
 from headrace.avro.wire import Decoder
 from headrace.kafka.consumer import Consumer, Reader
 from headrace.kafka.transaction import TransactionalProducer, fence
-from headrace.runtime.chain import TopicCodec
+from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gateway_journal import KafkaJournal
 from headrace.runtime.gateway_processor import GATEWAY_RECORDS_MAX, GatewayProcessor, owner_of
 from headrace.runtime.intake import Intake
@@ -61,7 +61,6 @@ def gateway_lane(
             name=name,
             owner=f"{name}.{instance}",
             folder=settings.home / "state" / name,
-            partitions={reports.name: reports.partitions},
         ),
         codec=codecs[reports.name],
         group=lambda: intake.group,
@@ -82,7 +81,6 @@ def _journal(
     name: str,
     owner: str,
     folder: Path,
-    partitions: Mapping[str, int],
 ) -> KafkaJournal:
     producer = TransactionalProducer(bootstrap, name, owner)
     ends = Reader(bootstrap, f"{topic}-end")
@@ -93,7 +91,6 @@ def _journal(
         restorer=Restorer(
             topic, bootstrap, folder, owner=owner, layout=LAYOUT, fence=partial(fence, bootstrap)
         ),
-        partitions=partitions,
         owner=owner,
         layout=LAYOUT,
     )

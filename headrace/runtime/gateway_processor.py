@@ -15,7 +15,8 @@ from headrace.errors import AbortedError, RecordError, TransientError
 from headrace.gateway import Command, NotSent, Page, Remote, Reply, Reported, Unanswered
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, Place
-from headrace.runtime.chain import Dead, Emission, TopicCodec, encode_records, keys_of
+from headrace.runtime.chain import Dead
+from headrace.runtime.emission import Emission, TopicCodec, emission_of
 from headrace.runtime.gateway_desk import Act, Action, Desk
 from headrace.runtime.gateway_journal import Journal, Restored
 from headrace.runtime.stats import Stats
@@ -363,22 +364,10 @@ class GatewayProcessor:
     def _emissions(self, reported: Sequence[Reported]) -> list[Emission]:
         if not reported:
             return []
-        topic, schema = self._codec.topic, self._codec.schema.arrow
         rows = [dict(each.report.row) for each in reported]
-        records = pa.RecordBatch.from_pylist(rows, schema=schema)
-        values, keys = encode_records(records, self._codec)
-        narrower = topic.partition_by and topic.partition_by != topic.key
+        records = pa.RecordBatch.from_pylist(rows, schema=self._codec.schema.arrow)
         headers = [each.headers for each in reported]
-        return [
-            Emission(
-                self.owner,
-                topic.name,
-                values,
-                keys,
-                keys_of(records, topic.partition_by) if narrower else None,
-                headers if any(headers) else None,
-            )
-        ]
+        return [emission_of(self.owner, records, self._codec, headers if any(headers) else None)]
 
     def _note_silence(self, detail: str) -> None:
         """Tell that the far side did not answer; stop when it has been silent for too long."""

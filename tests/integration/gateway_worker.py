@@ -20,7 +20,7 @@ from headrace.gateway import GatewayRules
 from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Consumer
 from headrace.kafka.schema_log import SchemaLog
-from headrace.runtime.chain import TopicCodec
+from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gateway_lane import gateway_lane
 from headrace.runtime.lane import Lane
 from headrace.runtime.stats import Stats

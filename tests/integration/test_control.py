@@ -19,7 +19,7 @@ from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
 from headrace.project import Project
 from headrace.runtime.assemble import ensure_topics, load_codecs
-from headrace.runtime.chain import encode_records
+from headrace.runtime.emission import encode_records
 from headrace.servers import Servers
 from headrace.settings import Settings
 from schemas import topics

@@ -22,8 +22,9 @@ from headrace.batch import Batch, Headers, Output, Part
 from headrace.errors import AbortedError
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, RawPart
-from headrace.runtime.chain import LoadedStep, TopicCodec
+from headrace.runtime.chain import LoadedStep
 from headrace.runtime.committer import ExactlyOnce
+from headrace.runtime.emission import TopicCodec
 from headrace.runtime.processor import ChainProcessor
 from headrace.runtime.stats import Stats
 from headrace.runtime.task import Task

@@ -1,0 +1,79 @@
+"""Records that are written to one topic: values, keys, and where each of them goes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.avro.schema import AvroSchema
+from headrace.avro.wire import encode
+from headrace.batch import Headers, IntArray
+from headrace.byte_column import ByteColumn
+from headrace.kafka.partitioner import partitions_of
+from headrace.kafka.producer import Producer
+from headrace.topology import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCodec:
+    """How the records of a topic are written: its schema and the schema's id."""
+
+    topic: Topic
+    schema: AvroSchema
+    schema_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """Records a step or a gateway writes to one topic, ready to send.
+
+    Shapes:  one item a record; `headers` is None where no record has any.
+    """
+
+    step: str
+    topic: str
+    values: ByteColumn
+    keys: ByteColumn
+    partitions: IntArray
+    headers: Sequence[Headers] | None
+
+
+def emission_of(
+    step: str, records: pa.RecordBatch, codec: TopicCodec, headers: Sequence[Headers] | None
+) -> Emission:
+    """Return what a step writes to a codec's topic."""
+    topic = codec.topic
+    values, keys = encode_records(records, codec)
+    narrower = topic.partition_by and topic.partition_by != topic.key
+    placed_by = keys_of(records, topic.partition_by) if narrower else keys
+    # Chosen here, where a batch is hashed at once; the client would look for each record's.
+    partitions = partitions_of(placed_by, topic.partitions)
+    return Emission(step, topic.name, values, keys, partitions, headers)
+
+
+def send_emission(producer: Producer, emission: Emission) -> None:
+    """Queue what was written.
+
+    Raises:  what the producer raises.
+    """
+    producer.send(
+        emission.topic,
+        emission.values,
+        emission.keys,
+        partitions=emission.partitions,
+        headers=emission.headers,
+    )
+
+
+def encode_records(records: pa.RecordBatch, codec: TopicCodec) -> tuple[ByteColumn, ByteColumn]:
+    """Return the values and keys of these records, ready to send."""
+    values = encode(records, codec.schema, codec.schema_id)
+    return values, keys_of(records, codec.topic.key)
+
+
+def keys_of(records: pa.RecordBatch, fields: Sequence[str]) -> ByteColumn:
+    """Return the key of each record: the text of these fields, joined by `/`."""
+    columns = [records.column(field).cast(pa.string()) for field in fields]
+    text = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "/")
+    return ByteColumn(text.cast(pa.binary()))
