@@ -50,11 +50,17 @@ REQUEST_TIMEOUT_S = 15.0
 POLL_S = 0.05
 """How long a read waits for the first record: how late an idle lane notices a stop."""
 
-DRY_POLL_S = 0.001
-"""The same right after records came: nothing within it, and what was done is committed."""
+POLL_S_MIN = 0.001
+"""The least of it, while a commit is due soon: the clock of a wait is no finer."""
+
+BEHIND_SHARE = 0.25
+"""A read that brings this share of the most it may bring was behind: the next one need not wait
+until what it brought is processed. Nearer the end of the log waiting gathers larger batches, and
+records pass sooner than in a queue of small ones."""
 
 COMMIT_GAP_S = 0.02
-"""Least time between commits when the input runs dry: each costs the broker some milliseconds."""
+"""Least time between commits of a lane that is not behind: each costs the broker some
+milliseconds."""
 
 GROUP_S = 0.05
 """How old what a member knows of its group may be: half of what lies between two commits."""

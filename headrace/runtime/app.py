@@ -62,6 +62,9 @@ class LaneService(Service):
         self.lane = lane
         self.channel = app.channel(maxsize=limits.CHANNEL_BATCHES_MAX)
         self.is_drained = False
+        self._in_progress = 0
+        self._is_free = asyncio.Event()
+        self._is_free.set()
         app.agent(self.channel, name=lane.name)(self._agent())
 
     def _agent(self) -> Callable[..., Any]:
@@ -81,11 +84,15 @@ class LaneService(Service):
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         while not self.should_stop:
+            await self._is_free.wait()
             try:
                 work = await loop.run_in_executor(self.lane.reading, self.lane.read)
             except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
                 await self._crash_loudly(error)
                 return
+            self._in_progress += 1
+            if not work.is_behind:
+                self._is_free.clear()
             await self.channel.send(value=work)
 
     async def _handle(self, work: Work) -> None:
@@ -94,6 +101,9 @@ class LaneService(Service):
             await loop.run_in_executor(self.lane.processing, self.lane.handle, work)
         except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
             await self._crash_loudly(error)
+        self._in_progress -= 1
+        if not self._in_progress:
+            self._is_free.set()
 
     async def _crash_loudly(self, error: Exception) -> None:
         """Stop the whole worker: a pod that does half its work hides the other half."""

@@ -18,6 +18,10 @@ Batch = Sequence[tuple[int, Task, Changes, Checkpoint]]
 class Committer(Protocol):
     """Commits several tasks of a lane at once."""
 
+    @property
+    def holds_back(self) -> bool:
+        """Say whether nobody sees what was sent before it is committed."""
+
     def commit(self, batch: Batch, group: GroupMetadata) -> None:
         """Make this and everything sent before it count.
 
@@ -30,6 +34,8 @@ class Committer(Protocol):
 
 class ExactlyOnce:
     """One Kafka transaction: outputs, changed state and offsets count together or not at all."""
+
+    holds_back = True
 
     def __init__(self, producer: TransactionalProducer, changelog: Changelog) -> None:
         self._producer = producer
@@ -50,6 +56,8 @@ class ExactlyOnce:
 
 class AtLeastOnce:
     """Outputs first, then state: after a crash in between, outputs are written again."""
+
+    holds_back = False
 
     def __init__(self, producer: Producer, changelog: Changelog) -> None:
         self._producer = producer

@@ -160,6 +160,11 @@ class GatewayProcessor:
             self._note((), 0)
 
     @property
+    def holds_back(self) -> bool:
+        """Say yes: a gateway always works in transactions."""
+        return True
+
+    @property
     def is_dirty(self) -> bool:
         """Say whether there is something that should be written soon."""
         return bool(self._dead) or any(desk.is_dirty for desk in self._desks.values())

@@ -118,7 +118,6 @@ class Intake:
         self.read_to: Offsets = {}
         self._lag_noted_at_s = 0.0
         self._paused: set[Place] = set()
-        self._poll_s = limits.POLL_S
 
     @property
     def is_restoring(self) -> bool:
@@ -133,18 +132,18 @@ class Intake:
         self._consumer.subscribe(self._topics, rebalance)
         self._stand_by()
 
-    def read(self) -> Work:
+    def read(self, wait_s: float = limits.POLL_S) -> Work:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
         self._start_restored()
         self._rewind()
         self._start_known()
         self._throttle()
-        fetched = self._consumer.poll(self._records_max, self._poll_s)
-        # When the log runs dry the next read says so at once: what was done can be committed.
-        self._poll_s = limits.DRY_POLL_S if fetched.parts else limits.POLL_S
+        fetched = self._consumer.poll(self._records_max, wait_s)
         self._note_group()
         self._note_joined()
         self._tell_group()
+        records = sum(len(raw.offsets) for raw in fetched.parts)
+        is_behind = records >= limits.BEHIND_SHARE * self._records_max
         parts: list[Part] = []
         dead: list[Dead] = []
         for raw in fetched.parts:
@@ -162,7 +161,8 @@ class Intake:
             if place in self._claims
         }
         self._note_lag(read_to)
-        return Work(parts, dead, read_to, {place: self._claims[place] for place in read_to})
+        claims = {place: self._claims[place] for place in read_to}
+        return Work(parts, dead, read_to, claims, is_behind)
 
     def _note_group(self) -> None:
         """Learn by what the group knows this member, for the next commit."""

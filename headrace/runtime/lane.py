@@ -51,6 +51,7 @@ class Lane:
         self._thread_id = 0
         self._commit_interval_s = commit_interval_s
         self._committed_at_s = monotonic()
+        self._commit_took_s = 0.0
         self._claims: dict[Place, int] = {}
         self._units: set[Unit] = set()
         self._following: Future[None] = Future()
@@ -80,7 +81,7 @@ class Lane:
 
     def read(self) -> Work:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
-        return self.intake.read()
+        return self.intake.read(self._wait_s())
 
     # What the intake asks for, from the reading thread.
 
@@ -165,16 +166,26 @@ class Lane:
         else:
             self.processor.idle()
         self.intake.held = self.processor.held_records()
-        if self._is_commit_due(is_dry=not work.parts):
+        begun_s = monotonic()
+        if begun_s - self._committed_at_s >= self._commit_gap_s(is_behind=work.is_behind):
             self.intake.committed.put(self.processor.commit(self.intake.group))
             self._committed_at_s = monotonic()
+            self._commit_took_s = self._committed_at_s - begun_s
 
-    def _is_commit_due(self, *, is_dry: bool) -> bool:
-        since_s = monotonic() - self._committed_at_s
+    def _commit_gap_s(self, *, is_behind: bool) -> float:
+        """Return how long after a commit the next one is due."""
         if not self.processor.is_dirty:
-            return since_s >= limits.IDLE_COMMIT_S
-        # With nothing more to read, waiting would only make those behind wait as well.
-        return since_s >= self._commit_interval_s or (is_dry and since_s >= limits.COMMIT_GAP_S)
+            return limits.IDLE_COMMIT_S
+        if is_behind or not self.processor.holds_back:
+            return self._commit_interval_s
+        # Others wait for what is done; but half of the time is left for doing more.
+        soon_s = max(limits.COMMIT_GAP_S, self._commit_took_s)
+        return min(self._commit_interval_s, soon_s)
+
+    def _wait_s(self) -> float:
+        """Return how long a read may wait for records: not past the next commit."""
+        due_s = self._committed_at_s + self._commit_gap_s(is_behind=False)
+        return min(max(due_s - monotonic(), limits.POLL_S_MIN), limits.POLL_S)
 
     def _adopt(
         self, unit: Unit, restored: Any, claims: Mapping[Place, int], group: GroupMetadata

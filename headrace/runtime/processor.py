@@ -132,6 +132,11 @@ class ChainProcessor:
                 self._run(partition, [])
 
     @property
+    def holds_back(self) -> bool:
+        """Say whether nobody sees what was processed before it is committed."""
+        return self._committer.holds_back
+
+    @property
     def is_dirty(self) -> bool:
         """Say whether something was processed since the last commit."""
         return any(task.is_dirty for task in self._tasks.values())

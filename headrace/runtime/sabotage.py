@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 class AsNobody:
     """Commits as no member of the group: an owner that was put out is not refused."""
 
+    holds_back = True
+
     def __init__(self, committer: Committer, nobody: GroupMetadata) -> None:
         log.critical("sabotaged", what="fencing")
         self._committer = committer
@@ -34,6 +36,8 @@ class AsNobody:
 
 class WhatWasRead:
     """Commits the offsets of what was read, though some of it waits to be processed."""
+
+    holds_back = True
 
     def __init__(self, committer: Committer, read_to: Callable[[], Offsets]) -> None:
         log.critical("sabotaged", what="tracker")

@@ -125,6 +125,11 @@ class SinkProcessor:
         """Nothing is due by time alone."""
 
     @property
+    def holds_back(self) -> bool:
+        """Say no: what is written is in the target."""
+        return False
+
+    @property
     def is_dirty(self) -> bool:
         """Say whether the group has not heard of something that was written."""
         return self._is_dirty

@@ -18,13 +18,15 @@ class Work:
     """What one poll brought: decoded parts, records that are none, and how far it read.
 
     `claims` says for each topic-partition since which start of it this was read: what was read
-    before the last start is dropped.
+    before the last start is dropped. `is_behind` says that more waited than is worth waiting for:
+    the next poll need not wait until this is processed.
     """
 
     parts: Sequence[Part] = ()
     dead: Sequence[Dead] = ()
     read_to: Offsets = field(default_factory=dict)
     claims: Mapping[Place, int] = field(default_factory=dict)
+    is_behind: bool = False
 
     def of(self, claims: Mapping[Place, int]) -> "Work":
         """Return the work of places that are still claimed as they were when it was read."""
@@ -36,6 +38,7 @@ class Work:
             [letter for letter in self.dead if (letter.topic, letter.partition) in mine],
             {place: to for place, to in self.read_to.items() if place in mine},
             {place: self.claims[place] for place in mine},
+            self.is_behind,
         )
 
 
@@ -82,6 +85,10 @@ class Processor(Protocol):
     @property
     def is_dirty(self) -> bool:
         """Say whether something was processed since the last commit."""
+
+    @property
+    def holds_back(self) -> bool:
+        """Say whether nobody sees what was processed before it is committed."""
 
     def commit(self, group: GroupMetadata) -> Offsets:
         """Make all that was processed count; return the offsets now committed.

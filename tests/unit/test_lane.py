@@ -1,11 +1,16 @@
 """What a lane does with state that is wanted, and then not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from queue import SimpleQueue
 from threading import Event
 
 import pytest
 
+from headrace.batch import Part
+from headrace.kafka.fetched import Offsets, Place
+from headrace.runtime.chain import Dead
 from headrace.runtime.lane import Lane
+from headrace.runtime.work import Work
 
 WAIT_S = 10
 
@@ -87,3 +92,60 @@ def test_unit_that_is_kept_is_not_taken_for_lost(lane: Lane, processor: SlowProc
 
     assert lane.restore(0).result(WAIT_S) == 0
     assert processor.told == []
+
+
+class NotedCommits:
+    """Processes anything, at once; notes how it was asked to commit."""
+
+    def __init__(self, *, holds_back: bool) -> None:
+        self.holds_back = holds_back
+        self.is_dirty = True
+        self.commits = 0
+
+    def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
+        """Take it."""
+
+    def held_records(self) -> dict[Place, int]:
+        return {}
+
+    def commit(self, group: object) -> Offsets:  # noqa: ARG002  (the protocol's)
+        self.commits += 1
+        return {}
+
+
+class NoIntake:
+    """As far as a lane that processes asks for it."""
+
+    group = None
+    held: Mapping[Place, int]
+
+    def __init__(self) -> None:
+        self.committed: SimpleQueue[Offsets] = SimpleQueue()
+
+    def note_dead(self, dead: Sequence[Dead]) -> None:
+        """Take it."""
+
+
+@pytest.mark.parametrize(
+    ("holds_back", "is_behind", "commits"),
+    [
+        pytest.param(True, False, 1, id="others wait for it, and nothing more waits: soon"),
+        pytest.param(True, True, 0, id="more waits: at the interval"),
+        pytest.param(False, False, 0, id="others have it already: at the interval"),
+    ],
+)
+def test_commit_is_early_only_where_others_wait_for_it(
+    holds_back: bool, is_behind: bool, commits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.limits.COMMIT_GAP_S", 0.0)
+    processor = NotedCommits(holds_back=holds_back)
+    lane = Lane(
+        "lane",
+        intake=NoIntake(),  # type: ignore[arg-type]  # a fake
+        processor=processor,  # type: ignore[arg-type]  # a fake
+        commit_interval_s=60.0,
+    )
+
+    lane.handle(Work((), (), {("t", 0): 1}, {}, is_behind))
+
+    assert processor.commits == commits

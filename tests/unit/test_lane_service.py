@@ -1,0 +1,66 @@
+"""When the engine reads on: at once while it is behind, else when what it has is processed."""
+
+import asyncio
+from pathlib import Path
+from threading import Event
+
+from headrace import limits
+from headrace.runtime.app import LaneService, make_app
+from headrace.runtime.work import Work
+from headrace.up.processes import free_port
+
+WAIT_S = 10
+
+
+class NotedReads:
+    """A lane whose reads bring the work it is given, in turn, and whose processing waits."""
+
+    name = "lane"
+    reading = processing = None
+
+    def __init__(self, brought: list[Work]) -> None:
+        self.brought = brought
+        self.reads = 0
+        self.may_finish = Event()
+
+    def read(self) -> Work:
+        self.reads += 1
+        return self.brought[min(self.reads, len(self.brought)) - 1]
+
+    def handle(self, work: Work) -> None:  # noqa: ARG002  (the lane's)
+        assert self.may_finish.wait(WAIT_S)
+
+
+class ToOne(asyncio.Queue[Work]):
+    """A channel to the one agent of a lane."""
+
+    async def send(self, *, value: Work) -> None:
+        await self.put(value)
+
+
+async def read_for_a_while(lane: NotedReads, folder: Path) -> int:
+    """Return how many reads there were while the first work was still in progress."""
+    service = LaneService(make_app("app", folder, free_port()), lane)  # type: ignore[arg-type]  # a fake
+    service.channel = channel = ToOne(limits.CHANNEL_BATCHES_MAX)
+    reading = asyncio.ensure_future(LaneService._read.fun(service))
+    first = await asyncio.wait_for(channel.get(), WAIT_S)
+    handling = asyncio.ensure_future(service._handle(first))
+    await asyncio.sleep(0.2)
+    reads = lane.reads
+    lane.may_finish.set()
+    await asyncio.wait_for(handling, WAIT_S)
+    await asyncio.wait_for(channel.get(), WAIT_S)  # it goes on
+    reading.cancel()
+    return reads
+
+
+def test_near_the_end_of_the_log_the_next_read_gathers_what_comes_meanwhile(
+    tmp_path: Path,
+) -> None:
+    assert asyncio.run(read_for_a_while(NotedReads([Work()]), tmp_path)) == 1
+
+
+def test_a_lane_that_is_behind_reads_ahead(tmp_path: Path) -> None:
+    lane = NotedReads([Work(is_behind=True), Work()])
+
+    assert asyncio.run(read_for_a_while(lane, tmp_path)) == 2
