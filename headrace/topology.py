@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 
@@ -14,6 +14,18 @@ from headrace.gateway import RULES, GatewayRules, Remote
 from headrace.limits import PARTITIONS_DEFAULT
 from headrace.state.tables import Table
 
+Compatibility: TypeAlias = Literal[
+    "BACKWARD",
+    "BACKWARD_TRANSITIVE",
+    "FORWARD",
+    "FORWARD_TRANSITIVE",
+    "FULL",
+    "FULL_TRANSITIVE",
+    "NONE",
+]
+"""BACKWARD: the new schema reads what the last one wrote; FORWARD: the last one reads what the new
+one writes; FULL: both; TRANSITIVE: not the last one, but all before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:
@@ -21,6 +33,8 @@ class Topic:
 
     `schema` is the file stem in `schemas/avro`; `key` the fields whose text, joined by `/`, is the
     record's key; `partition_by` those of them that choose the partition (all of them if empty).
+    `writers` says whether several steps may write to it; `compatibility` what `headrace check`
+    holds a changed schema to, in the words of Confluent's registry.
     """
 
     name: str
@@ -29,6 +43,8 @@ class Topic:
     partition_by: tuple[str, ...] = ()
     partitions: int = PARTITIONS_DEFAULT
     cleanup: Literal["delete", "compact"] = "delete"
+    writers: Literal["one", "many"] = "one"
+    compatibility: Compatibility = "BACKWARD"
 
     @property
     def dead(self) -> str:

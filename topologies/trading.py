@@ -20,8 +20,8 @@ from feeds import open_feed
 from headrace import Panel, Sink, Source, Step, Topology
 from proofs.trading import trading_proof
 from schemas import topics as t
-from topologies.controls import trading_controls
-from topologies.panels import position_row
+from topologies._controls import trading_controls
+from topologies._panels import position_row
 
 LIMITS = RiskLimits()
 

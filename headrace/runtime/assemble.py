@@ -216,7 +216,7 @@ class Assembly:
             nobody = OffsetQuery(bootstrap, name).metadata()
             return transactional, AsNobody(committer, nobody)
         if sabotage == "tracker":
-            return transactional, WhatWasRead(committer, lambda: intake.read_to)
+            return transactional, WhatWasRead(committer, intake)
         return transactional, committer
 
     def _sink_lane(self, app: HeadraceApp, sink: Sink) -> Lane:

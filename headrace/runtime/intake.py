@@ -108,6 +108,7 @@ class Intake:
         self._decoders = decoders
         self._stats = stats
         self._records_max = records_max
+        self.behind_records_min = limits.BEHIND_SHARE * records_max
         self._unit_of = unit_of
         self._stood_by = frozenset(stand_by)
         self._places: dict[Unit, set[Place]] = {}
@@ -143,7 +144,7 @@ class Intake:
         self._note_joined()
         self._tell_group()
         records = sum(len(raw.offsets) for raw in fetched.parts)
-        is_behind = records >= limits.BEHIND_SHARE * self._records_max
+        is_behind = records >= self.behind_records_min
         parts: list[Part] = []
         dead: list[Dead] = []
         for raw in fetched.parts:

@@ -3,14 +3,12 @@
 Only `HEADRACE_SABOTAGE` chooses one of them; every worker that does says so in its log.
 """
 
-from collections.abc import Callable
-
 import msgspec
 import structlog
 
 from headrace.kafka.consumer import GroupMetadata
-from headrace.kafka.fetched import Offsets
 from headrace.runtime.committer import Batch, Committer
+from headrace.runtime.intake import Intake
 
 log = structlog.get_logger(__name__)
 
@@ -35,18 +33,19 @@ class AsNobody:
 
 
 class WhatWasRead:
-    """Commits the offsets of what was read, though some of it waits to be processed."""
+    """Reads ahead, and commits the offsets of what was read though some of it is not processed."""
 
     holds_back = True
 
-    def __init__(self, committer: Committer, read_to: Callable[[], Offsets]) -> None:
+    def __init__(self, committer: Committer, intake: Intake) -> None:
         log.critical("sabotaged", what="tracker")
         self._committer = committer
-        self._read_to = read_to
+        self._intake = intake
+        intake.behind_records_min = 0  # else there is seldom anything that waits
 
     def commit(self, batch: Batch, group: GroupMetadata) -> None:
         """Commit checkpoints that claim too much."""
-        read_to = self._read_to()
+        read_to = self._intake.read_to
         ahead = []
         for partition, task, changes, checkpoint in batch:
             offsets = {

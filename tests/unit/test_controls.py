@@ -11,7 +11,7 @@ from headrace.cli.control import parse_options, spoken_partitions
 from headrace.errors import TopologyError, UsageError
 from headrace.kafka.partitioner import partition_of
 from schemas.topics import ACCOUNT_CONTROL
-from topologies.controls import trading_controls
+from topologies._controls import trading_controls
 from topologies.trading import TOPOLOGY
 
 TOPIC = Topic("door.v1", "door.v1", key=("door",), partitions=4)
