@@ -1,0 +1,1 @@
+"""What each step does: one module an agent."""

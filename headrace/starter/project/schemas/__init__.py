@@ -1,0 +1,1 @@
+"""What flows: Avro files and topics."""

@@ -1,0 +1,1 @@
+"""How steps connect: one page a graph."""
