@@ -15,7 +15,7 @@ EXIT_USAGE = 2
 
 COMMANDS = (
     *("up", "worker", "feed", "control"),
-    *("new", "check", "topics", "state", "export", "graph", "model", "compile", "faults"),
+    *("new", "check", "topics", "dead", "state", "export", "graph", "model", "compile", "faults"),
 )
 """Each is a module here with an `app`, imported when it is asked for: a pod starts one of them."""
 

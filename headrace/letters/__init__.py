@@ -1,0 +1,1 @@
+"""Dead letters after the fact: read, sent again, or set aside."""
