@@ -12,6 +12,8 @@ QUOTE = Topic("market.quote.v1", "quote.v1", key=BY_INSTRUMENT)
 BOOK = Topic("market.book.v1", "book.v1", key=BY_INSTRUMENT)
 FEATURE = Topic("feature.vector.v1", "feature_vector.v1", key=BY_INSTRUMENT)
 PREDICTION = Topic("signal.prediction.v1", "prediction.v1", key=BY_INSTRUMENT)
+ANOMALY = Topic("monitor.anomaly.v1", "anomaly.v1", key=BY_INSTRUMENT)
+DRIFT = Topic("monitor.drift.v1", "drift.v1", key=BY_INSTRUMENT)
 ACCOUNT_CONTROL = Topic(
     "account.control.v1", "account_control.v1", key=BY_ACCOUNT, cleanup="compact"
 )

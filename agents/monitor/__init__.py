@@ -1,0 +1,1 @@
+"""What the monitor knows of a stream, and how it learns."""
