@@ -108,3 +108,21 @@ PACE_SLICE_NS = 50_000_000
 CONTROL_TIMEOUT_S = 30.0
 """How long an operator's word may take to be acknowledged: longer than a broker's restart, and
 short enough that a person who stops a graph is told soon if it failed."""
+
+LOCAL_RUN_AHEAD_MS = 100
+"""How far a chain of a loop runs ahead of the others, in a run without Kafka, while they have
+nothing to do: market data passes in batches, and no answer is later than after a live commit."""
+
+LOCAL_PENDING_RECORDS_MAX = 1_000_000
+"""Records a run without Kafka keeps waiting for their time; beyond it they are processed at once,
+as where one damaged clock has moved the time of all that follows ahead."""
+
+LOCAL_CALLS_MAX_AT_ONCE = 10_000
+"""Calls of chains within one millisecond of a run without Kafka; a loop that makes more never comes
+to rest."""
+
+LOCAL_KEPT_RECORDS_MAX = 5_000_000
+"""Records of a topic that are kept until somebody reads them: some GB, as a test has room for."""
+
+LOCAL_DEAD_KEPT_MAX = 10_000
+"""Dead letters of a topic that are kept with their bytes; all are counted."""

@@ -45,7 +45,8 @@ def state(
 def _chains(
     topology: Topology, bootstrap: str, folder: Path, *, fused: bool
 ) -> dict[str, list[TaskState]]:
-    from headrace.runtime.assemble import Choice, ensure_topics, outer_topics
+    from headrace.runtime.assemble import Choice, ensure_topics
+    from headrace.runtime.chain import outer_topics
     from headrace.runtime.topics import changelog_topic, lane_name
 
     runs = Choice(fuse=fused).runs(topology)

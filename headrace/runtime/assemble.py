@@ -18,7 +18,7 @@ from headrace.kafka.schema_log import SchemaLog
 from headrace.kafka.transaction import TransactionalProducer, fence
 from headrace.project import Project
 from headrace.runtime.app import HeadraceApp, add_lane, make_app
-from headrace.runtime.chain import LoadedStep, fused, is_exactly_once, tables_of
+from headrace.runtime.chain import LoadedStep, fused, is_exactly_once, outer_topics, tables_of
 from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
 from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gateway_lane import gateway_lane
@@ -293,13 +293,3 @@ class Assembly:
 
 def _fence_nobody(owner: str) -> None:
     """Without transactions there is nothing that an earlier owner could have left open."""
-
-
-def outer_topics(run: Sequence[Step]) -> list[str]:
-    """Return the topics a run reads from Kafka: all but those its own steps hand on."""
-    names: list[str] = []
-    written: set[str] = set()
-    for step in run:
-        names += [t.name for t in step.reads if t.name not in written and t.name not in names]
-        written |= {topic.name for topic in step.writes}
-    return names

@@ -108,6 +108,11 @@ class Chain:
             for topic, part in merge.held().items()
         }
 
+    def held_parts(self) -> list[Part]:
+        """Return what merges hold back of what was read from the log."""
+        held = (part for merge in self._merges.values() for part in merge.held().values())
+        return [part for part in held if part.offsets.min() >= 0]
+
     def _empty(self, loaded: LoadedStep) -> dict[str, Part]:
         return {
             topic.name: empty_part(
@@ -155,7 +160,6 @@ class Chain:
         self._count(step, output.counts)
         results.dead.extend(_dead(step, batch, dead) for dead in output.dead)
         declared = {topic.name for topic in step.writes}
-        stamp_ms = max(int(p.timestamps_ms.max()) for p in batch.parts if len(p))
         for name, records in output.records.items():
             if name not in declared:
                 raise InvariantError(
@@ -164,11 +168,13 @@ class Chain:
                 )
             if records.num_rows == 0:
                 continue
-            headers = _headers_of(batch, output.causes.get(name))
-            emission = emission_of(step.name, records, loaded.codecs[name], headers)
+            causes = output.causes.get(name)
+            headers = _headers_of(batch, causes)
+            stamps_ms = _stamps_of(batch, causes, records.num_rows)
+            emission = emission_of(step.name, records, loaded.codecs[name], headers, stamps_ms)
             results.emissions.append(emission)
             results.records_out[step.name] += records.num_rows
-            available[name] = _internal_part(emission, records, self._partition, stamp_ms)
+            available[name] = _internal_part(emission, records, self._partition, stamps_ms)
 
     def _count(self, step: Step, counts: Mapping[str, int]) -> None:
         for name, count in counts.items():
@@ -187,8 +193,21 @@ def _headers_of(batch: Batch, causes: IntArray | None) -> list[Headers] | None:
     return found
 
 
+def _stamps_of(batch: Batch, causes: IntArray | None, count: int) -> IntArray:
+    """Return when the batch rows that caused the output rows came; the latest if it is not said."""
+    if causes is None:
+        latest = max(int(part.timestamps_ms.max()) for part in batch.parts if len(part))
+        return np.full(count, latest, np.int64)
+    if len(batch.parts) == 1:
+        return batch.parts[0].timestamps_ms[batch.order_rows[causes]]
+    starts = np.cumsum([0, *(len(part) for part in batch.parts)])
+    stamps_ms = np.concatenate([part.timestamps_ms for part in batch.parts])
+    found: IntArray = stamps_ms[starts[batch.order_parts[causes]] + batch.order_rows[causes]]
+    return found
+
+
 def _internal_part(
-    emission: Emission, records: pa.RecordBatch, partition: int, stamp_ms: int
+    emission: Emission, records: pa.RecordBatch, partition: int, stamps_ms: IntArray
 ) -> Part:
     """Return what a step wrote as the next step of the chain reads it; it has no offsets yet."""
     count = records.num_rows
@@ -199,7 +218,7 @@ def _internal_part(
         emission.values,
         emission.keys,
         np.full(count, -1, np.int64),
-        np.full(count, stamp_ms, np.int64),
+        stamps_ms,
         emission.headers,
     )
 
@@ -223,6 +242,16 @@ def tables_of(run: Sequence[Step]) -> list[Table]:
     """Return the tables of these steps and of their merges."""
     tables = [step.table for step in run if step.table is not None]
     return [*tables, *(merge_table(step.name) for step in run if step.merge)]
+
+
+def outer_topics(run: Sequence[Step]) -> list[str]:
+    """Return the topics a run reads from Kafka: all but those its own steps hand on."""
+    names: list[str] = []
+    written: set[str] = set()
+    for step in run:
+        names += [t.name for t in step.reads if t.name not in written and t.name not in names]
+        written |= {topic.name for topic in step.writes}
+    return names
 
 
 def is_exactly_once(run: Sequence[Step]) -> bool:

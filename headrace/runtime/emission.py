@@ -28,7 +28,8 @@ class TopicCodec:
 class Emission:
     """Records a step or a gateway writes to one topic, ready to send.
 
-    Shapes:  one item a record; `headers` is None where no record has any.
+    Shapes:  one item a record; `headers` is None where no record has any. `timestamps_ms`, of what
+             caused each record, is None where nobody asks for it.
     """
 
     step: str
@@ -37,10 +38,15 @@ class Emission:
     keys: ByteColumn
     partitions: IntArray
     headers: Sequence[Headers] | None
+    timestamps_ms: IntArray | None = None
 
 
 def emission_of(
-    step: str, records: pa.RecordBatch, codec: TopicCodec, headers: Sequence[Headers] | None
+    step: str,
+    records: pa.RecordBatch,
+    codec: TopicCodec,
+    headers: Sequence[Headers] | None,
+    timestamps_ms: IntArray | None = None,
 ) -> Emission:
     """Return what a step writes to a codec's topic."""
     topic = codec.topic
@@ -49,7 +55,7 @@ def emission_of(
     placed_by = keys_of(records, topic.partition_by) if narrower else keys
     # Chosen here, where a batch is hashed at once; the client would look for each record's.
     partitions = partitions_of(placed_by, topic.partitions)
-    return Emission(step, topic.name, values, keys, partitions, headers)
+    return Emission(step, topic.name, values, keys, partitions, headers, timestamps_ms)
 
 
 def send_emission(producer: Producer, emission: Emission) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from headrace.kafka.consumer import read_all
 from headrace.kafka.fetched import Offsets
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
-from headrace.runtime.assemble import Choice, outer_topics
+from headrace.runtime.assemble import Choice
+from headrace.runtime.chain import outer_topics
 from headrace.runtime.topics import gateway_lane_name, lane_name, sink_lane_name
 from headrace.topology import Topology
 

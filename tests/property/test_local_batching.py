@@ -1,0 +1,56 @@
+"""The run without Kafka does not depend on how its input is cut, nor on how far it is settled."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.local_graphs import ASIDE, LOOP, WORD, Driven, word
+
+STATES = {"a": "ACTIVE", "b": "REDUCING", "c": "HALTED"}
+"""By account, so that records come back through different partitions."""
+
+RECORDS = st.lists(
+    st.tuples(
+        st.integers(0, 40),  # how long after the one before, ms
+        st.sampled_from([WORD, ASIDE]),
+        st.sampled_from([*STATES]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def run(records: list[Any], cuts: set[int], **options: Any) -> dict[Any, list[bytes | None]]:
+    """Return what the loop writes; the input is settled before each of the cuts."""
+    driven = Driven(LOOP, **options)
+    time_ms = 0
+    for number, (wait_ms, topic, account) in enumerate(records):
+        if number in cuts:
+            driven.graph.settle(time_ms)
+        time_ms += wait_ms
+        driven.write(topic, [word(f"w{number}", account, STATES[account])], [time_ms])
+    driven.graph.settle()
+    return driven.values
+
+
+@given(RECORDS, st.sets(st.integers(0, 30)), st.sampled_from([1, 10, 100]))
+def test_a_loop_writes_the_same_bytes_however_its_input_is_cut(
+    records: list[Any], cuts: set[int], run_ahead_ms: int
+) -> None:
+    assert run(records, cuts, run_ahead_ms=run_ahead_ms) == run(
+        records, set(), run_ahead_ms=run_ahead_ms
+    )
+
+
+@given(RECORDS)
+def test_without_a_run_ahead_each_record_is_answered_before_the_next(records: list[Any]) -> None:
+    apart = [(wait_ms + 1, topic, account) for wait_ms, topic, account in records]
+    driven = Driven(LOOP)
+    time_ms = 0
+    for number, (wait_ms, topic, account) in enumerate(apart):
+        time_ms += wait_ms
+        driven.write(topic, [word(f"w{number}", account, STATES[account])], [time_ms])
+        driven.graph.settle()
+
+    assert run(apart, set(), run_ahead_ms=1) == driven.values
