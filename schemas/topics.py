@@ -30,6 +30,9 @@ POSITION = Topic(
     partition_by=BY_ACCOUNT,
     cleanup="compact",
 )
+CANDLE_SECOND = Topic("candle.second.v1", "candle.v1", key=BY_INSTRUMENT)
+CANDLE_MINUTE = Topic("candle.minute.v1", "candle.v1", key=BY_INSTRUMENT)
+CANDLE_HOUR = Topic("candle.hour.v1", "candle.v1", key=BY_INSTRUMENT)
 
 OUTPUTS = (
     INSTRUMENT,
@@ -46,4 +49,7 @@ OUTPUTS = (
     ORDER_EVENT,
     POSITION,
 )
-"""What dashboards consume: everything but the raw frames."""
+"""What dashboards of trading consume: everything it writes but the raw frames."""
+
+CANDLES = (INSTRUMENT, CANDLE_SECOND, CANDLE_MINUTE, CANDLE_HOUR)
+"""What charts consume: candles, and the scales of what they count."""

@@ -1,0 +1,38 @@
+"""Operators on event time that an agent calls with columns; their state is in the step's table."""
+
+from headrace.operators.aggregates import (
+    Aggregate,
+    Count,
+    FloatSum,
+    Fold,
+    IntSum,
+    Mean,
+    OneValue,
+    Vwap,
+    ohlcv,
+)
+from headrace.operators.rows import Rows
+from headrace.operators.table import operator_table
+from headrace.operators.window_kinds import Hopping, Session, tumbling
+from headrace.operators.window_state import WindowState
+from headrace.operators.windows import Windowed, Windows
+
+__all__ = [
+    "Aggregate",
+    "Count",
+    "FloatSum",
+    "Fold",
+    "Hopping",
+    "IntSum",
+    "Mean",
+    "OneValue",
+    "Rows",
+    "Session",
+    "Vwap",
+    "WindowState",
+    "Windowed",
+    "Windows",
+    "ohlcv",
+    "operator_table",
+    "tumbling",
+]

@@ -1,0 +1,29 @@
+"""Every limit of the operators in one place, with the reason beside it."""
+
+KEYS_MAX = 65_536
+"""Keys an operator holds something of in one partition: the instruments of every venue, ten times;
+a flood of made-up keys fills no worker's memory."""
+
+WINDOWS_A_KEY_MAX = 4_096
+"""Windows of one key that can be open at once: an hour of seconds. More is a mistake in a size."""
+
+WINDOWS_A_RECORD_MAX = 1_024
+"""Windows one record can be in: what a batch of hopping windows multiplies its records by."""
+
+SESSION_LENGTH_NS_MAX = 86_400_000_000_000
+"""Longest session unless its declaration says less: a day; one that never pauses is cut there."""
+
+LEFT_ROWS_MAX = 65_536
+"""Left rows that wait for the right side of a join: ten seconds at 6,500 a second."""
+
+RIGHT_ROWS_MAX = 65_536
+"""Right rows a join remembers in one partition, over all its keys."""
+
+PAGE_ROWS = 1_024
+"""Rows on a page of what a join holds: a commit writes those pages again that changed."""
+
+IDS_MAX = 1_048_576
+"""Ids remembered to tell repeats: 8 bytes of hash and 8 of time each."""
+
+TIME_NS_LIMIT = 1 << 62
+"""Event times are from 0 to below this (the year 2116), so that sums of two of them fit 64 bits."""

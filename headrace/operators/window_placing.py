@@ -1,0 +1,129 @@
+"""Puts records into the windows they belong to: columns for aligned ones, a loop for sessions."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.batch import IntArray
+from headrace.operators.folds import Operations, Values, fold_rows, new_totals
+from headrace.operators.rows import LATE, TAKEN, Fates
+from headrace.operators.session_kernel import MERGED, NONE, Arrivals, Sessions, take_sessions
+from headrace.operators.window_kinds import Hopping, Session, WindowKind
+from headrace.operators.window_state import WindowState
+
+
+class Additions(NamedTuple):
+    """Records on their way into windows; fates are written in place.
+
+    Shapes:  keys, fates, watermarks (n,); values n records.
+    """
+
+    keys: pa.Array
+    fates: Fates
+    watermarks: IntArray
+    values: Values
+
+    def part(self, first: int, end: int) -> "Additions":
+        """Return the records from `first` to before `end`, in the same memory."""
+        times, orders, ints, floats = self.values
+        rows = slice(first, end)
+        values = Values(times[rows], orders[rows], ints[:, rows], floats[:, rows])
+        return Additions(
+            self.keys.slice(first, end - first), self.fates[rows], self.watermarks[rows], values
+        )
+
+    def taken_keys(self) -> pa.Array:
+        """Return the keys of the records nothing speaks against so far."""
+        if (self.fates == TAKEN).all():
+            return self.keys
+        return self.keys.filter(pa.array(self.fates == TAKEN))
+
+
+def place(
+    kind: WindowKind, state: WindowState, additions: Additions, operations: Operations
+) -> None:
+    """Fold records into their windows, opening those that are not there; tell the late ones.
+
+    Windows that the watermark has passed are still there afterwards.
+    """
+    codes = np.zeros(len(additions.fates), np.int64)
+    taken = additions.fates == TAKEN
+    codes[taken] = state.codes_of(additions.taken_keys())
+    if isinstance(kind, Session):
+        _place_in_sessions(kind, state, codes, additions, operations)
+    else:
+        _place_aligned(kind, state, codes, additions, operations)
+
+
+def _place_aligned(
+    kind: Hopping,
+    state: WindowState,
+    codes: IntArray,
+    additions: Additions,
+    operations: Operations,
+) -> None:
+    taken = additions.fates == TAKEN
+    ends, inside = kind.ends(additions.values.times)
+    inside &= (ends > additions.watermarks[:, None]) & taken[:, None]
+    additions.fates[taken & ~inside.any(axis=1)] = LATE
+    rows, columns = np.nonzero(inside)
+    added_codes, added_ends = codes[rows], ends[rows, columns]
+    all_codes = np.concatenate([state.codes, added_codes])
+    all_ends = np.concatenate([state.ends, added_ends])
+    order = np.lexsort((all_ends, all_codes))
+    ranked = np.stack([all_codes[order], all_ends[order]])
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = (ranked[:, 1:] != ranked[:, :-1]).any(axis=0)
+    slots = np.empty(len(order), np.int64)
+    slots[order] = np.cumsum(begins) - 1
+    held = slots[: len(state)]
+    totals = new_totals(operations, int(begins.sum()))
+    for old, new in zip(state.totals, totals, strict=True):
+        new[:, held] = old
+    fold_rows(totals, slots[len(state) :], rows, additions.values, operations)
+    state.codes, state.ends = ranked[0, begins], ranked[1, begins]
+    state.starts, state.totals = state.ends - kind.size_ns, totals
+    state.changed.update(np.unique(added_codes).tolist())
+
+
+def _place_in_sessions(
+    kind: Session,
+    state: WindowState,
+    codes: IntArray,
+    additions: Additions,
+    operations: Operations,
+) -> None:
+    held, capacity = len(state), len(state) + len(codes)
+    sessions = Sessions(
+        codes=_grown(state.codes, capacity),
+        starts=_grown(state.starts, capacity),
+        ends=_grown(state.ends, capacity),
+        following=np.full(capacity, NONE, np.int64),
+        heads=np.full(len(state.code_by_key) + len(state.free_codes) + 1, NONE, np.int64),
+    )
+    # The first of a key's slots is its head, each other follows the one before it.
+    if held:
+        first = np.ones(held, np.bool_)
+        first[1:] = state.codes[1:] != state.codes[:-1]
+        sessions.heads[state.codes[first]] = np.flatnonzero(first)
+        sessions.following[: held - 1][~first[1:]] = np.flatnonzero(~first)
+    totals = new_totals(operations, capacity)
+    for old, new in zip(state.totals, totals, strict=True):
+        new[:, :held] = old
+    arrivals = Arrivals(codes, additions.watermarks, additions.fates, additions.values)
+    spans = (held, kind.gap_ns, kind.length_ns_max)
+    used = take_sessions(sessions, totals, arrivals, operations, spans)
+    left = np.flatnonzero(sessions.ends[:used] != MERGED)
+    order = left[np.lexsort((sessions.ends[left], sessions.codes[left]))]
+    state.codes, state.starts, state.ends = (
+        column[order] for column in (sessions.codes, sessions.starts, sessions.ends)
+    )
+    state.totals = totals.at(order)
+    state.changed.update(np.unique(codes[additions.fates == TAKEN]).tolist())
+
+
+def _grown(column: IntArray, capacity: int) -> IntArray:
+    grown = np.zeros(capacity, np.int64)
+    grown[: len(column)] = column
+    return grown
