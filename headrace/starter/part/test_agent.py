@@ -1,13 +1,16 @@
 """What starter does with a batch."""
 
+import numpy as np
+import pyarrow as pa
 from agents.starter import STARTER_BY_KEY, starter
-from headrace.testing import part_of
 
-from headrace import Batch
+from headrace import Batch, Part
 
 
 def test_every_record_is_counted_by_its_key() -> None:
-    batch = Batch.of(part_of("input", [{"name": "a"}, {"name": "b"}, {"name": "a"}]))
+    records = pa.record_batch({"name": ["a", "b", "a"]})
+    none, empty = np.zeros(3, np.int64), [b""] * 3
+    batch = Batch.of(Part("input", 0, records, empty, empty, none, none))
 
     output = starter(batch, STARTER_BY_KEY.open(), "name", "output")
 

@@ -4,8 +4,6 @@ import json
 
 from headrace.testing import TestDriver
 
-DRIVER_OF = "starter"
-
 
 def frame(symbol: str, price: int, size: int, sequence: int) -> dict[str, object]:
     return {
@@ -20,7 +18,7 @@ def frame(symbol: str, price: int, size: int, sequence: int) -> dict[str, object
 
 
 def test_the_average_is_weighted_by_size() -> None:
-    driver = TestDriver(DRIVER_OF)
+    driver = TestDriver("starter")
 
     driver.pipe("starter.frame.v1", [frame("AAA", 100, 1, 1), frame("AAA", 200, 3, 2)])
 
@@ -28,16 +26,16 @@ def test_the_average_is_weighted_by_size() -> None:
 
 
 def test_a_frame_without_a_size_is_dead() -> None:
-    driver = TestDriver(DRIVER_OF)
+    driver = TestDriver("starter")
 
     driver.pipe("starter.frame.v1", [frame("AAA", 100, 0, 1)])
 
-    (letter,) = driver.dead("starter.frame.v1")
-    assert letter.cause == "no_trade"
+    (letter,) = driver.dead("starter.frame.v1").to_pylist()
+    assert letter["cause"] == "no_trade"
 
 
 def test_a_crash_loses_nothing() -> None:
-    driver = TestDriver(DRIVER_OF)
+    driver = TestDriver("starter")
     driver.pipe("starter.frame.v1", [frame("AAA", 100, 1, 1)])
 
     driver.crash()
