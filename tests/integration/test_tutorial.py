@@ -1,4 +1,4 @@
-"""docs/tutorial.md to the letter, in an empty folder: every block is run, or written to its file."""
+"""docs/tutorial.md to the letter, in an empty folder: blocks are run, or written to their files."""
 
 import os
 import re
