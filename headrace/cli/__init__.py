@@ -15,7 +15,7 @@ EXIT_USAGE = 2
 
 COMMANDS = (
     *("up", "worker", "feed", "control"),
-    *("topics", "state", "export", "graph", "model", "compile", "faults"),
+    *("topics", "state", "export", "graph", "model", "compile", "backtest", "faults"),
 )
 """Each is a module here with an `app`, imported when it is asked for: a pod starts one of them."""
 
