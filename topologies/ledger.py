@@ -14,7 +14,7 @@ from schemas import topics as t
 from schemas.instruments import Instrument, instrument_of
 from schemas.streams import streams_of
 
-_QUOTED_IN = re.compile(r"(?:USDT|USDC|FDUSD|TUSD|USD|EUR|GBP|JPY|BTC|ETH)$")
+_QUOTED_IN = re.compile(r"(?:USDT|USDC|FDUSD|USD|EUR|GBP|JPY|BTC|ETH)$")
 _ODD = re.compile(r"[^A-Z0-9]")
 
 

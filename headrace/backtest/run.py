@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -17,7 +17,7 @@ from headrace.local.loading import load_codecs, load_steps
 from headrace.local.replay import replay
 from headrace.project import Project
 from headrace.runtime.chain import Dead
-from headrace.topology import Topology
+from headrace.topology import Entries, Ledger, Topology
 
 EXAMPLES_MAX = 3
 """Dead letters told of each cause."""
@@ -66,6 +66,7 @@ def run_backtest(
     run_ahead_ms: int = limits.LOCAL_RUN_AHEAD_MS,
 ) -> Backtest:
     """Run all that a feed holds; `progress` is told frames so far and the time in ms."""
+    topology = replace(topology, ledger=_written(topology))
     book = None if topology.ledger is None else Book(topology.ledger)
     found = Backtest(topology, book)
     codecs = load_codecs(project.schemas, topology.topics)
@@ -85,6 +86,25 @@ def run_backtest(
     found.elapsed_s = monotonic() - begun_s
     found.records, found.counts, found.work = graph.records, graph.counts(), graph.work
     return found
+
+
+def _written(topology: Topology) -> Ledger | None:
+    """Return the topology's ledger without topics that nobody writes in it: they would tell 0."""
+    ledger = topology.ledger
+    if ledger is None:
+        return None
+    writers = (*topology.steps, *topology.gateways)
+    names = {topic.name for writer in writers for topic in writer.writes}
+
+    def known(entries: Entries | None) -> Entries | None:
+        return entries if entries is not None and entries.topic.name in names else None
+
+    return replace(
+        ledger,
+        orders=known(ledger.orders),
+        positions=known(ledger.positions),
+        quotes=known(ledger.quotes),
+    )
 
 
 def _watchers(found: Backtest) -> dict[str, Callable[[Part], None]]:
