@@ -126,3 +126,15 @@ LOCAL_KEPT_RECORDS_MAX = 5_000_000
 
 LOCAL_DEAD_KEPT_MAX = 10_000
 """Dead letters of a topic that are kept with their bytes; all are counted."""
+
+BACKTEST_ORDERS_MAX = 1_000_000
+"""Orders that a backtest lists; further ones are counted."""
+
+BACKTEST_SAMPLE = 8_192
+"""Values that stand for a field's distribution: quantiles to a hundredth."""
+
+BACKTEST_CURVE_POINTS = 4_096
+"""Points of a curve that is kept: more than a page is wide."""
+
+BACKTEST_QUOTES_MAX = 4_000_000
+"""Quotes of a stream that are kept until the fills at their time are known: 64 MB."""

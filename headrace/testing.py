@@ -119,11 +119,12 @@ class TestDriver:
         feed: str | Feed,
         *,
         options: FeedOptions | None = None,
-        batch_records: int | None = None,
+        batch_records: int | None = limits.BATCH_RECORDS_MAX,
     ) -> int:
         """Run a feed to its end, by its text as `headrace up --feed` has it; return its frames.
 
-        Time follows the frames' receive time. `batch_records` cuts the frames anew.
+        Time follows the frames' receive time. `batch_records` frames make a batch; as
+        the feed has them if it is None.
         Raises:  FeedError if the feed cannot be opened.
         """
         self._require_up()

@@ -176,8 +176,36 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
+class Entries:
+    """Records of a topic as entries of a ledger: `columns(records)` has a schema of its kind."""
+
+    topic: Topic
+    columns: Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What `headrace backtest` reports of a graph that trades; what is None it leaves out.
+
+    The kinds of entries are the schemas of `headrace/ledger.py`. `predictions` names fields of a
+    topic whose distribution is shown first. `horizon_ns` is after how long a fill is held against
+    the mid price; `profit_says` tells a person what the profit of `positions` is.
+    """
+
+    orders: Entries | None = None
+    positions: Entries | None = None
+    quotes: Entries | None = None
+    predictions: tuple[Topic, tuple[str, ...]] | None = None
+    horizon_ns: int = 1_000_000_000
+    profit_says: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
-    """A graph of steps in flow order: its source, gateways, sinks, panels, controls and proof."""
+    """A graph of steps in flow order: its source, gateways, sinks, panels, controls and proof.
+
+    `ledger` says which topics hold orders, fills and positions, if it trades.
+    """
 
     name: str
     source: Source
@@ -187,6 +215,7 @@ class Topology:
     controls: tuple[Control, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     proof: Proof = Proof()
+    ledger: Ledger | None = None
 
     def __post_init__(self) -> None:
         """Refuse a graph that cannot run."""

@@ -21,6 +21,7 @@ from headrace import Panel, Sink, Source, Step, Topology
 from proofs.trading import trading_proof
 from schemas import topics as t
 from topologies._controls import trading_controls
+from topologies._ledger import LEDGER
 from topologies._panels import position_row
 
 LIMITS = RiskLimits()
@@ -90,4 +91,5 @@ TOPOLOGY = Topology(
     panels=(Panel("positions and PnL", t.POSITION, position_row),),
     controls=trading_controls(LIMITS),
     proof=trading_proof(LIMITS),
+    ledger=LEDGER,
 )

@@ -15,7 +15,8 @@ EXIT_USAGE = 2
 
 COMMANDS = (
     *("up", "worker", "feed", "control"),
-    *("new", "check", "topics", "dead", "state", "export", "graph", "model", "compile", "faults"),
+    *("new", "check", "backtest", "compile", "model", "faults"),
+    *("topics", "dead", "state", "export", "graph"),
 )
 """Each is a module here with an `app`, imported when it is asked for: a pod starts one of them."""
 

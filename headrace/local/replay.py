@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from headrace import limits
 from headrace.feed import Feed
 from headrace.local.graph import LocalGraph
 from headrace.runtime.emission import TopicCodec, emission_of
@@ -15,12 +16,15 @@ FEED = "feed"
 
 
 def replay(
-    feed: Feed, graph: LocalGraph, codec: TopicCodec, batch_records: int | None = None
+    feed: Feed,
+    graph: LocalGraph,
+    codec: TopicCodec,
+    batch_records: int | None = limits.BATCH_RECORDS_MAX,
 ) -> Iterator[int]:
     """Run all that a feed holds through the graph; yield the time in ms after each batch.
 
-    What is yielded is the time before which everything is settled. `batch_records` cuts the frames
-    anew; as the feed has them if it is None. The last batch is settled when the iterator ends.
+    What is yielded is the time before which everything is settled. `batch_records` frames make a
+    batch; as the feed has them if it is None. The last batch is settled when the iterator ends.
     """
     clock_ms = 0
     for records in _cut(_blocks(feed, codec.schema.arrow), batch_records):

@@ -1,0 +1,1 @@
+"""A topology over a feed as fast as the machine goes, and what came of it."""
