@@ -4,6 +4,7 @@ from headrace import Topic
 
 BY_INSTRUMENT = ("instrument",)
 BY_ACCOUNT = ("account",)
+BY_ASSET = ("asset",)
 
 FRAME = Topic("market.frame.v1", "frame.v1", key=("source",))
 INSTRUMENT = Topic("market.instrument.v1", "instrument.v1", key=BY_INSTRUMENT, cleanup="compact")
@@ -33,6 +34,9 @@ POSITION = Topic(
 CANDLE_SECOND = Topic("candle.second.v1", "candle.v1", key=BY_INSTRUMENT)
 CANDLE_MINUTE = Topic("candle.minute.v1", "candle.v1", key=BY_INSTRUMENT)
 CANDLE_HOUR = Topic("candle.hour.v1", "candle.v1", key=BY_INSTRUMENT)
+ASSET_QUOTE = Topic("arbitrage.quote.v1", "asset_quote.v1", key=BY_ASSET)
+BASIS = Topic("arbitrage.basis.v1", "basis.v1", key=BY_ASSET)
+BASIS_SIGNAL = Topic("arbitrage.signal.v1", "basis_signal.v1", key=BY_ASSET)
 
 OUTPUTS = (
     INSTRUMENT,
@@ -53,3 +57,6 @@ OUTPUTS = (
 
 CANDLES = (INSTRUMENT, CANDLE_SECOND, CANDLE_MINUTE, CANDLE_HOUR)
 """What charts consume: candles, and the scales of what they count."""
+
+ARBITRAGE = (BASIS, BASIS_SIGNAL)
+"""What those who trade one market against another consume."""

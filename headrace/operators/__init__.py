@@ -11,6 +11,8 @@ from headrace.operators.aggregates import (
     Vwap,
     ohlcv,
 )
+from headrace.operators.as_of_join import AsOfJoin, Joined, Sides
+from headrace.operators.join_state import JoinState
 from headrace.operators.rows import Rows
 from headrace.operators.table import operator_table
 from headrace.operators.window_kinds import Hopping, Session, tumbling
@@ -19,15 +21,19 @@ from headrace.operators.windows import Windowed, Windows
 
 __all__ = [
     "Aggregate",
+    "AsOfJoin",
     "Count",
     "FloatSum",
     "Fold",
     "Hopping",
     "IntSum",
+    "JoinState",
+    "Joined",
     "Mean",
     "OneValue",
     "Rows",
     "Session",
+    "Sides",
     "Vwap",
     "WindowState",
     "Windowed",

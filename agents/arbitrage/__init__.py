@@ -1,0 +1,1 @@
+"""The same asset in several markets: its legs, and how far they stand apart."""
