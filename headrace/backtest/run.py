@@ -93,8 +93,8 @@ def _written(topology: Topology) -> Ledger | None:
     ledger = topology.ledger
     if ledger is None:
         return None
-    writers = (*topology.steps, *topology.gateways)
-    names = {topic.name for writer in writers for topic in writer.writes}
+    written = [*(step.writes for step in topology.steps), *(g.writes for g in topology.gateways)]
+    names = {topic.name for topics in written for topic in topics}
 
     def known(entries: Entries | None) -> Entries | None:
         return entries if entries is not None and entries.topic.name in names else None

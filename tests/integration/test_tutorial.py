@@ -47,7 +47,8 @@ def test_the_tutorial_works_to_the_letter(tmp_path: Path) -> None:
             write(block, folder)
             written += 1
 
-    assert (ran, written) == (9, 5)
+    assert (ran, written) == (10, 5)
+    assert (folder / "runs" / "second" / "report.html").is_file()
     assert len((folder / "averages.csv").read_text().splitlines()) == 1 + 10_000
     assert len((folder / "ranges.csv").read_text().splitlines()) == 1 + 10_000
 
