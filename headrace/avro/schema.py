@@ -23,6 +23,9 @@ _ARROW_BY_AVRO = {
 }
 
 
+SHOWN_CHARACTERS_MAX = 300
+"""Of what a schema says, in an error's text."""
+
 NESTING_MAX = 8
 """Types within one another in a field: more is no schema that anyone reads."""
 
@@ -148,14 +151,19 @@ def load_schema(folder: Path, stem: str) -> AvroSchema:
     return parse_schema(text, str(path))
 
 
+def _cut(avro: Any) -> str:
+    return str(avro)[:SHOWN_CHARACTERS_MAX]
+
+
 def _arrow_type(avro: Any, where: str, depth: int = 0) -> tuple[pa.DataType, bool]:
     """Return the Arrow type of an Avro type, and whether it may be null."""
+    where = where[:SHOWN_CHARACTERS_MAX]
     if depth > NESTING_MAX:
         raise SchemaError(f"{where}: expected at most {NESTING_MAX} types within one another")
     if isinstance(avro, list):
         rest = [kind for kind in avro if kind != "null"]
         if len(rest) != 1 or len(avro) != 2:  # noqa: PLR2004  (null and another)
-            raise SchemaError(f'{where}: expected a type or ["null", type], found {avro}')
+            raise SchemaError(f'{where}: expected a type or ["null", type], found {_cut(avro)}')
         return _arrow_type(rest[0], where, depth + 1)[0], True
     if isinstance(avro, dict):
         kind = avro["type"]
@@ -168,5 +176,5 @@ def _arrow_type(avro: Any, where: str, depth: int = 0) -> tuple[pa.DataType, boo
     found = _ARROW_BY_AVRO.get(avro) if isinstance(avro, str) else None
     if found is None:
         known = ", ".join(_ARROW_BY_AVRO)
-        raise SchemaError(f"{where}: expected one of {known}, enum or array, found {avro}")
+        raise SchemaError(f"{where}: expected one of {known}, enum or array, found {_cut(avro)}")
     return found, False

@@ -10,6 +10,7 @@ from headrace import limits
 from headrace.batch import Headers, IntArray
 from headrace.errors import AbortedError, FencedError, HeadraceError, InvariantError, TransientError
 from headrace.kafka import config
+from headrace.kafka.calls import must_return
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
 from headrace.kafka.outages import over_outages
@@ -97,7 +98,8 @@ class TransactionalProducer(Producer):
 
     @over_outages
     def _attempt(self, what: str, call: Callable[[float], Any]) -> None:
-        with self._explained(f"transaction of {self.transactional_id}, {what}"):
+        told = f"transaction of {self.transactional_id}, {what}"
+        with self._explained(told), must_return(told, limits.REQUEST_TIMEOUT_S):
             call(limits.REQUEST_TIMEOUT_S)
 
     def _error(self, what: str, error: KafkaError) -> HeadraceError:

@@ -16,6 +16,7 @@ from mode import Service
 from mode.utils.objects import cached_property
 
 from headrace import limits
+from headrace.errors import TransientError
 from headrace.runtime.lane import Lane
 from headrace.runtime.metrics import exposition
 from headrace.runtime.stats import Stats
@@ -120,8 +121,8 @@ class LaneService(Service):
             log.error(
                 "batch_stuck", lane=self.lane.name, busy_s=round(busy_s), at=self.lane.stack()
             )
-        if busy_s > limits.STUCK_S_MAX:
-            log.critical("worker_stuck", lane=self.lane.name)
+        if busy_s > limits.STUCK_S_MAX or self.lane.overdue:
+            log.critical("worker_stuck", lane=self.lane.name, call=self.lane.overdue)
             os._exit(EXIT_STUCK)
 
     async def on_stop(self) -> None:
@@ -168,8 +169,12 @@ def run_worker(app: HeadraceApp) -> None:
     Raises:  what made a lane fail, once everything is shut down.
     """
     worker = faust.Worker(app, loglevel="WARN", quiet=True, override_logging=False)
-    with contextlib.suppress(SystemExit):
-        worker.execute_from_commandline()
+    try:
+        with contextlib.suppress(SystemExit):
+            worker.execute_from_commandline()
+    except OSError as error:
+        # The command line takes a broken pipe for its reader's, and would end without a word.
+        raise TransientError(f"worker {app.conf.id}: it could not stop: {error!r}") from error
     if app.failure is not None:
         raise app.failure
     if not all(lane.is_drained for lane in app.lane_services):

@@ -237,3 +237,21 @@ def test_numbers_of_an_array_are_within_their_bits(
     else:
         with pytest.raises(DecodeError, match="expected a number of"):
             require_record(body, schema)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"name": "x", "type": {"type": "int", "logicalType": "é" * 100_000}},
+        {"name": "x", "type": ["int", {"type": "enum", "name": "E" * 100_000, "symbols": []}]},
+        {"name": "x" * 100_000, "type": "bytes"},
+    ],
+    ids=["a type's", "a union's", "a field's name"],
+)
+def test_error_of_a_schema_is_short_however_long_its_words_are(field: dict[str, object]) -> None:
+    document = {"type": "record", "name": "A", "fields": [field]}
+
+    with pytest.raises(SchemaError) as found:
+        parse_schema(json.dumps(document, ensure_ascii=False), "here")
+
+    assert len(str(found.value)) < 1_000
