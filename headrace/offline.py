@@ -6,9 +6,10 @@ import pyarrow as pa
 
 from headrace.batch import Part
 from headrace.feed import Feed
-from headrace.local.graph import LocalGraph, Watch
+from headrace.local.graph import LocalGraph
 from headrace.local.loading import load_codecs, load_steps, steps_behind
 from headrace.local.replay import replay
+from headrace.local.task import Watch
 from headrace.project import Project
 from headrace.topology import Topology
 

@@ -15,12 +15,13 @@ from headrace.byte_column import ByteColumn
 from headrace.errors import FeedError, UsageError
 from headrace.feed import Feed, FeedOptions
 from headrace.kafka.partitioner import partitions_of
-from headrace.local.graph import LocalGraph, StepWork, Watch
+from headrace.local.graph import LocalGraph
 from headrace.local.kept import KeptLetters, KeptTopic, letters_table, table_of
 from headrace.local.loading import SchemaIds, load_codecs, load_steps, same_id
 from headrace.local.replay import replay
 from headrace.local.rows import Rows, records_of
 from headrace.local.savepoint import Savepoint
+from headrace.local.task import StepWork, Watch
 from headrace.project import Project
 from headrace.runtime.chain import Dead
 from headrace.runtime.emission import Emission, emission_of

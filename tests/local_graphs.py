@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from headrace import Batch, DeadRow, ObjectTable, Output, Step, StructCodec, Topic
 from headrace.batch import Part
-from headrace.local.graph import LocalGraph, Watch
+from headrace.local.graph import LocalGraph
 from headrace.local.loading import load_codecs, load_steps
 from headrace.local.rows import records_of
+from headrace.local.task import Watch
 from headrace.project import Project
 from headrace.runtime.emission import emission_of
 from headrace.state.tables import ObjectState

@@ -12,9 +12,10 @@ from headrace.backtest.book import Book
 from headrace.backtest.figures import Digests, Distribution, numbers_in
 from headrace.batch import Part
 from headrace.feed import Feed
-from headrace.local.graph import LocalGraph, StepWork, Watch
+from headrace.local.graph import LocalGraph
 from headrace.local.loading import load_codecs, load_steps
 from headrace.local.replay import replay
+from headrace.local.task import StepWork, Watch
 from headrace.project import Project
 from headrace.runtime.chain import Dead
 from headrace.topology import Entries, Ledger, Topology
@@ -93,8 +94,8 @@ def _written(topology: Topology) -> Ledger | None:
     ledger = topology.ledger
     if ledger is None:
         return None
-    written = [*(step.writes for step in topology.steps), *(g.writes for g in topology.gateways)]
-    names = {topic.name for topics in written for topic in topics}
+    names = {topic.name for step in topology.steps for topic in step.writes}
+    names |= {topic.name for gateway in topology.gateways for topic in gateway.writes}
 
     def known(entries: Entries | None) -> Entries | None:
         return entries if entries is not None and entries.topic.name in names else None

@@ -21,12 +21,15 @@ from headrace.cli.options import (
     Symbols,
     TopologyName,
 )
+from headrace.errors import UsageError
 from headrace.feed import FeedOptions
 from headrace.project import Project
 from headrace.settings import Settings
+from headrace.topology import Topology
 
 PROGRESS_S = 2.0
 DIFFERENCES_SHOWN = 40
+OWN_FEED_S = 60.0
 
 app = typer.Typer(add_completion=False)
 
@@ -66,7 +69,7 @@ def backtest(
     log_to_stderr()
     home = Project(Path(project))
     chosen = home.topology(topology)
-    name = feed or chosen.source.defaults[-1]
+    name = feed or _own_feed(chosen)
     bounds = [
         None if text is None else parse_time(text, option)
         for text, option in ((first, "--from"), (last, "--to"))
@@ -89,6 +92,16 @@ def backtest(
         sys.stdout.write(json.dumps(report, indent=2) + "\n")
     else:
         Console().print(_summary(report))
+
+
+def _own_feed(topology: Topology) -> str:
+    """Return a feed of the topology's own that ends: its defaults may not."""
+    if topology.proof.feed is None:
+        raise UsageError(
+            f"topology {topology.name}: expected a feed that ends, found none of its own; "
+            "name one with --feed"
+        )
+    return topology.proof.feed(OWN_FEED_S)
 
 
 class _Progress:

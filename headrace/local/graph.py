@@ -11,8 +11,7 @@ The order is fixed, and a function of the records alone (docs/testing.md):
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -22,44 +21,11 @@ from headrace.batch import Headers, IntArray, Part
 from headrace.byte_column import ByteColumn, take
 from headrace.errors import InvariantError
 from headrace.local.inbox import Inbox
+from headrace.local.task import LocalTask, StepWork, Watch
 from headrace.local.timing import reads_itself, timed_runs
 from headrace.runtime.chain import Chain, Dead, LoadedStep, fused, outer_topics
 from headrace.runtime.emission import Emission, TopicCodec
 from headrace.runtime.parts import empty_part
-
-
-@dataclass(slots=True)
-class LocalTask:
-    """One chain, the partition it works on, and what waits for it."""
-
-    run: int
-    partition: int
-    chain: Chain
-    inbox: Inbox
-    is_timed: bool
-    reads_itself: bool
-
-
-@dataclass(slots=True)
-class StepWork:
-    """What a step has done over all partitions."""
-
-    records_in: int = 0
-    records_out: int = 0
-    dead_letters: int = 0
-    busy_ns: int = 0
-
-
-@dataclass(slots=True)
-class Watch:
-    """Who is told of what: records of a topic as they are written, values only, dead letters.
-
-    `parts` are given decoded, so a topic that nobody reads or watches here is never decoded.
-    """
-
-    parts: Mapping[str, Callable[[Part], None]] = field(default_factory=dict)
-    values: Callable[[str, int, ByteColumn], None] | None = None
-    dead: Callable[[Dead], None] | None = None
 
 
 class LocalGraph:

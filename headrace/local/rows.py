@@ -68,7 +68,7 @@ def _column(
     where = f"records of {of.name}: field {field.name}"
     values = columns.get(field.name)
     if values is None:
-        if "default" not in avro and not field.nullable:
+        if count and "default" not in avro and not field.nullable:
             raise UsageError(f"{where}: expected a value, found none; the schema has no default")
         return pa.array([avro.get("default")] * count, field.type)
     try:

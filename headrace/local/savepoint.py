@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from headrace.local.graph import LocalGraph, LocalTask
+from headrace.local.graph import LocalGraph
 from headrace.local.inbox import Inbox
+from headrace.local.task import LocalTask
 from headrace.runtime.chain import Chain
 from headrace.state.tables import PageKey
 

@@ -65,6 +65,8 @@ class Chain:
         self.counts: Counter[str] = Counter()
         self.tables: dict[str, TableState] = {}
         self._merges: dict[str, SequenceMerge] = {}
+        # Made once: for batches of a few records that would take longer than their steps.
+        self._empties = {loaded.step.name: self._empty(loaded) for loaded in steps}
         for loaded in steps:
             step = loaded.step
             if step.table is not None:
@@ -72,7 +74,7 @@ class Chain:
             if step.merge:
                 state = merge_table(step.name).open()
                 self.tables[state.table.name] = state
-                self._merges[step.name] = SequenceMerge(self._empty(loaded), step.merge, state)
+                self._merges[step.name] = SequenceMerge(self._empties[step.name], step.merge, state)
 
     def process(self, parts: Sequence[Part], now_s: float) -> Results:
         """Run every step on the parts it reads and on what the steps before it wrote.
@@ -135,7 +137,7 @@ class Chain:
             return None
         if len(step.reads) == 1:
             return Batch.of(mine[0])
-        empty = self._empty(loaded)
+        empty = self._empties[step.name]
         parts = tuple(available.get(name, none) for name, none in empty.items())
         numbers = [np.full(len(part), i, np.uint8) for i, part in enumerate(parts)]
         rows = [np.arange(len(part), dtype=np.int64) for part in parts]

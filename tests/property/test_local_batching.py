@@ -5,7 +5,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.local_graphs import ASIDE, LOOP, WORD, Driven, word
+from headrace import Step
+from headrace.testing import TestDriver
+from tests.local_graphs import (
+    ASIDE,
+    HEARD,
+    LOOP,
+    PROJECT,
+    SAID,
+    WORD,
+    Driven,
+    note_order,
+    word,
+)
 
 STATES = {"a": "ACTIVE", "b": "REDUCING", "c": "HALTED"}
 """By account, so that records come back through different partitions."""
@@ -54,3 +66,38 @@ def test_without_a_run_ahead_each_record_is_answered_before_the_next(records: li
         driven.graph.settle()
 
     assert run(apart, set(), run_ahead_ms=1) == driven.values
+
+
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["commit", "leave"]), st.lists(st.sampled_from([*STATES]))),
+        st.just(("crash", [])),
+    ),
+    max_size=12,
+)
+
+
+@given(ACTS)
+def test_crashes_lose_and_double_nothing(acts: list[tuple[str, list[str]]]) -> None:
+    step = Step("note", note_order, reads=(WORD,), writes=(SAID,), table=HEARD)
+    whole, broken = (TestDriver(step, project=PROJECT) for _ in range(2))
+    for number, (act, accounts) in enumerate(acts):
+        if act == "crash":
+            broken.crash()
+            broken.restore()
+            continue
+        rows = [word(f"w{number}-{n}", name, STATES[name]) for n, name in enumerate(accounts)]
+        whole.pipe(WORD, rows)
+        broken.pipe(WORD, rows, commit=act == "commit")
+    broken.commit()
+
+    assert values(broken) == values(whole)
+    assert broken.table("note") == whole.table("note")
+
+
+def values(driver: TestDriver) -> dict[int, list[bytes | None]]:
+    """Return what was said, by partition."""
+    found: dict[int, list[bytes | None]] = {}
+    for part in driver.read_parts(SAID):
+        found.setdefault(part.partition, []).extend(part.values)
+    return found

@@ -7,9 +7,10 @@ import pyarrow as pa
 
 from headrace.byte_column import ByteColumn
 from headrace.feed import FeedOptions
-from headrace.local.graph import LocalGraph, Watch
+from headrace.local.graph import LocalGraph
 from headrace.local.loading import load_codecs, load_steps
 from headrace.local.replay import replay
+from headrace.local.task import Watch
 from headrace.project import Project
 from headrace.testing import TestDriver
 from proofs.rows import Tables

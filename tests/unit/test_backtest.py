@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from agents.trading.decision import DecisionRule
-from headrace import Entries, Ledger, Topology
+from headrace import Entries, Ledger, Proof, Topology
 from headrace.backtest.compare import compare, is_same, read_report
+from headrace.backtest.figures import Digests
 from headrace.backtest.folder import write_folder
 from headrace.backtest.run import Backtest, as_json, run_backtest
-from headrace.cli.backtest import _differences
+from headrace.byte_column import ByteColumn, column_of
+from headrace.cli.backtest import _differences, _own_feed
 from headrace.errors import TopologyError, UsageError
 from headrace.feed import FeedOptions
 from headrace.testing import TestDriver
@@ -49,7 +51,7 @@ def report(folder: Path) -> Mapping[str, Any]:
     return read_report(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def driver() -> TestDriver:
     driver = TestDriver(TOPOLOGY, project=PROJECT)
     driver.feed(FEED)
@@ -64,6 +66,12 @@ def test_a_backtest_does_what_the_test_driver_does(
         topic.name: driver.records[topic.name] for topic in TOPOLOGY.topics
     }
     assert report["frames"] == driver.records[topics.FRAME.name] > 0
+    digests = Digests()
+    for topic in TOPOLOGY.topics:
+        for part in driver.read_parts(topic):
+            digests.add(topic.name, part.partition, ByteColumn(column_of(part.values)))
+    found = {name: one["digest"] for name, one in report["topics"].items() if one["records"]}
+    assert found == digests.by_topic()
 
 
 def test_the_ledger_adds_up_to_what_the_topics_hold(
@@ -148,6 +156,12 @@ def test_entries_of_another_kind_are_refused(tmp_path: Path) -> None:
         TopologyError, match=r"ledger entries of position\.v1: expected the columns"
     ):
         backtest(tmp_path, replace(TOPOLOGY, ledger=Ledger(positions=wrong)))
+
+
+def test_a_graph_without_a_feed_that_ends_asks_for_one() -> None:
+    assert _own_feed(TOPOLOGY).startswith("sim:8?")
+    with pytest.raises(UsageError, match="name one with --feed"):
+        _own_feed(replace(TOPOLOGY, proof=Proof()))
 
 
 def test_a_folder_without_a_report_is_no_backtest(tmp_path: Path) -> None:

@@ -56,6 +56,14 @@ def test_rows_frames_and_columns_are_the_same_records() -> None:
     assert all(found == read[0] for found in read)
 
 
+def test_no_rows_are_no_records() -> None:
+    driver = driver_of()
+
+    driver.pipe(WORD, [])
+
+    assert driver.read(SAID).num_rows == 0
+
+
 def test_a_field_left_out_takes_its_default() -> None:
     driver = TestDriver("trading", project=ROOT, keep=[topics.QUOTE.name])
     given = {name: value for name, value in quote(1, START_NS).items() if name != "update_id"}
