@@ -12,7 +12,9 @@ from headrace.operators.aggregates import (
     ohlcv,
 )
 from headrace.operators.as_of_join import AsOfJoin, Joined, Sides
+from headrace.operators.deduplicate import Deduplicate, Distinct
 from headrace.operators.join_state import JoinState
+from headrace.operators.rate_limit import Limited, RateLimit
 from headrace.operators.rows import Rows
 from headrace.operators.table import operator_table
 from headrace.operators.window_kinds import Hopping, Session, tumbling
@@ -23,14 +25,18 @@ __all__ = [
     "Aggregate",
     "AsOfJoin",
     "Count",
+    "Deduplicate",
+    "Distinct",
     "FloatSum",
     "Fold",
     "Hopping",
     "IntSum",
     "JoinState",
     "Joined",
+    "Limited",
     "Mean",
     "OneValue",
+    "RateLimit",
     "Rows",
     "Session",
     "Sides",

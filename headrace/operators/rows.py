@@ -18,14 +18,17 @@ LatePolicy: TypeAlias = Literal["drop", "dead"]
 NO_TIME_NS = -TIME_NS_LIMIT
 """The largest event time before the first record: below every watermark there can be."""
 
-TAKEN, LATE, KEY_REFUSED, TIME_OUT_OF_RANGE, PUNCTUATION = range(5)
+TAKEN, LATE, KEY_REFUSED, TIME_OUT_OF_RANGE, PUNCTUATION, REPEATED, OVER_LIMIT = range(7)
 """What became of a record."""
 
 COUNT_BY_FATE = {
     LATE: "late",
     KEY_REFUSED: "key_refused",
     TIME_OUT_OF_RANGE: "time_out_of_range",
+    REPEATED: "repeated",
+    OVER_LIMIT: "over_limit",
 }
+# What is left out on purpose is no dead letter.
 DETAIL_BY_FATE = {
     LATE: "expected an event time the watermark has not passed; raise the lateness to take it",
     KEY_REFUSED: "expected no more keys than the operator may hold; raise keys_max",
@@ -102,7 +105,7 @@ class LeftOut:
 
     def __post_init__(self) -> None:
         """Count what was left out."""
-        found = np.bincount(self.fates, minlength=PUNCTUATION + 1)
+        found = np.bincount(self.fates, minlength=OVER_LIMIT + 1)
         self.counts |= {
             name: int(found[fate]) for fate, name in COUNT_BY_FATE.items() if found[fate]
         }
@@ -119,7 +122,7 @@ class LeftOut:
         """
         if self.policy == "drop":
             return []
-        rows = np.flatnonzero(np.isin(self.fates, list(COUNT_BY_FATE)))
+        rows = np.flatnonzero(np.isin(self.fates, list(DETAIL_BY_FATE)))
         numbers = rows if part_rows is None else part_rows[rows]
         return [
             DeadRow(part, number, COUNT_BY_FATE[fate], DETAIL_BY_FATE[fate])
