@@ -63,6 +63,7 @@ class LaneService(Service):
         self.lane = lane
         self.channel = app.channel(maxsize=limits.CHANNEL_BATCHES_MAX)
         self.is_drained = False
+        self._is_heard = asyncio.Event()
         self._in_progress = 0
         self._is_free = asyncio.Event()
         self._is_free.set()
@@ -70,6 +71,7 @@ class LaneService(Service):
 
     def _agent(self) -> Callable[..., Any]:
         async def agent(stream: AsyncIterator[Work]) -> None:
+            self._is_heard.set()
             async for work in stream:
                 await self._handle(work)
 
@@ -84,6 +86,8 @@ class LaneService(Service):
     @Service.task
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
+        # A channel that nobody listens to yet drops what is sent, and nothing would say so.
+        await self._is_heard.wait()
         while not self.should_stop:
             await self._is_free.wait()
             try:

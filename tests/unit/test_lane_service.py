@@ -1,6 +1,7 @@
 """When the engine reads on: at once while it is behind, else when what it has is processed."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from threading import Event
 
@@ -38,11 +39,20 @@ class ToOne(asyncio.Queue[Work]):
         await self.put(value)
 
 
+async def nothing() -> AsyncIterator[Work]:
+    """Yield nothing, for ever."""
+    await asyncio.Event().wait()
+    yield Work()
+
+
 async def read_for_a_while(lane: NotedReads, folder: Path) -> int:
     """Return how many reads there were while the first work was still in progress."""
     service = LaneService(make_app("app", folder, free_port()), lane)  # type: ignore[arg-type]  # a fake
     service.channel = channel = ToOne(limits.CHANNEL_BATCHES_MAX)
     reading = asyncio.ensure_future(LaneService._read.fun(service))
+    await asyncio.sleep(0.1)
+    assert lane.reads == 0, "what is sent before the agent listens is lost"
+    listening = asyncio.ensure_future(service._agent()(nothing()))
     first = await asyncio.wait_for(channel.get(), WAIT_S)
     handling = asyncio.ensure_future(service._handle(first))
     await asyncio.sleep(0.2)
@@ -51,6 +61,7 @@ async def read_for_a_while(lane: NotedReads, folder: Path) -> int:
     await asyncio.wait_for(handling, WAIT_S)
     await asyncio.wait_for(channel.get(), WAIT_S)  # it goes on
     reading.cancel()
+    listening.cancel()
     return reads
 
 
