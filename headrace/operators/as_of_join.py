@@ -9,7 +9,16 @@ import pyarrow as pa
 
 from headrace.batch import BoolArray, IntArray
 from headrace.errors import InvariantError, UsageError
-from headrace.operators.join_state import LEFT, RIGHT, Held, JoinState, concatenated, load_join
+from headrace.operators.join_state import (
+    LEFT,
+    NONE,
+    RIGHT,
+    Held,
+    JoinState,
+    concatenated,
+    load_join,
+    matched,
+)
 from headrace.operators.limits import LEFT_ROWS_MAX, RIGHT_ROWS_MAX
 from headrace.operators.rows import (
     LATE,
@@ -26,8 +35,6 @@ from headrace.operators.rows import (
 
 UnmatchedPolicy: TypeAlias = Literal["null", "drop"]
 """What becomes of left rows without a right one: they come out with nulls, or are only counted."""
-
-NONE = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,24 +298,3 @@ class AsOfJoin:
         for name, column in zip(self.right.names, rights.records.columns, strict=True):
             columns[f"right_{name}"] = column.take(indexes)
         return pa.RecordBatch.from_pydict(columns)
-
-
-def matched(lefts: Held, rights: Held) -> IntArray:
-    """Return for each left row the index of the last right row at or before it, or NONE.
-
-    Of one key; of rights of one time the last by order, then by arrival.
-    """
-    count = len(rights)
-    keys = pa.concat_arrays([rights.keys, lefts.keys]).dictionary_encode().indices.to_numpy()
-    times = np.concatenate([rights.times, lefts.times])
-    is_left = np.arange(len(keys)) >= count
-    orders = np.concatenate([rights.orders, np.zeros(len(lefts), np.int64)])
-    numbers = np.concatenate([rights.numbers, lefts.numbers])
-    order = np.lexsort((numbers, orders, is_left, times, keys))
-    # Where the last right row before each stands in the sorted rows, if it is of the same key.
-    at = np.where(is_left[order], NONE, np.arange(len(order)))
-    last = np.maximum.accumulate(at)
-    same = (last != NONE) & (keys[order[last]] == keys[order])
-    found = np.empty(len(keys), np.int64)
-    found[order] = np.where(same, order[last], NONE)
-    return found[count:]

@@ -1,4 +1,4 @@
-"""The rows a join holds on each of its sides, and how they are written down in pages."""
+"""The rows a join holds on each of its sides, how they match, and how they are written down."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ HEADER_PAGE = 0
 HEADER_INTS = 3
 SIDES = 2
 LEFT, RIGHT = range(SIDES)
+NONE = -1
 
 # Not a field's name, so that no field of a record can have it.
 PLACES = pa.schema(
@@ -133,6 +134,27 @@ def load_join(name: str, schemas: Sequence[pa.Schema], pages: Mapping[int, bytes
         state.sides[side] = state.sides[side].with_later(held)
         state.written[side, page] = (len(held), int(numbers[-1]))
     return state
+
+
+def matched(lefts: Held, rights: Held) -> IntArray:
+    """Return for each left row the index of the last right row at or before it, or NONE.
+
+    Of one key; of rights of one time the last by order, then by arrival.
+    """
+    count = len(rights)
+    keys = pa.concat_arrays([rights.keys, lefts.keys]).dictionary_encode().indices.to_numpy()
+    times = np.concatenate([rights.times, lefts.times])
+    is_left = np.arange(len(keys)) >= count
+    orders = np.concatenate([rights.orders, np.zeros(len(lefts), np.int64)])
+    numbers = np.concatenate([rights.numbers, lefts.numbers])
+    order = np.lexsort((numbers, orders, is_left, times, keys))
+    # Where the last right row before each stands in the sorted rows, if it is of the same key.
+    at = np.where(is_left[order], NONE, np.arange(len(order)))
+    last = np.maximum.accumulate(at)
+    same = (last != NONE) & (keys[order[last]] == keys[order])
+    found = np.empty(len(keys), np.int64)
+    found[order] = np.where(same, order[last], NONE)
+    return found[count:]
 
 
 def concatenated(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:

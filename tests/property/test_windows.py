@@ -33,7 +33,7 @@ AGGREGATES: Mapping[str, Aggregate] = {
     "vwap": Vwap("value", "size"),
     "weight": FloatSum("weight"),
 }
-KINDS = (tumbling(10), Hopping(10, 5), Hopping(10, 4), Session(6), Session(6, 25))
+KINDS = (tumbling(10), Hopping(10, 5), Hopping(10, 4), Session(6), Session(4), Session(6, 25))
 
 
 @st.composite
@@ -41,7 +41,7 @@ def declarations(draw: st.DrawFn, *, early: bool = True, keys_max: int = 2) -> W
     return Windows(
         draw(st.sampled_from(KINDS)),
         AGGREGATES,
-        lateness_ns=draw(st.sampled_from([0, 3, 20])),
+        lateness_ns=draw(st.sampled_from([0, 3, 20, 20])),
         early_every_ns=draw(st.sampled_from([0, 7])) if early else 0,
         keys_max=draw(st.integers(keys_max, 4)),
     )
@@ -55,12 +55,17 @@ def values(*, least: int = 0) -> st.SearchStrategy[int]:
 @st.composite
 def streams(draw: st.DrawFn) -> list[Record]:
     """Draw records that come in any order, with ties, jumps and punctuations."""
-    steps = st.tuples(st.sampled_from("abcd"), st.integers(-30, 30), values(), st.floats(-1, 1))
+    keys, far = draw(st.sampled_from(["ab", "abcd"])), draw(st.sampled_from([8, 30]))
+    steps = st.tuples(st.sampled_from(keys), st.integers(-far, far), values(), st.floats(-1, 1))
+    least = draw(st.sampled_from([0, 20]))
     now, records = 1_000, []
-    for order, (key, step, value, weight) in enumerate(draw(st.lists(steps, max_size=60))):
+    drawn = draw(st.lists(steps, min_size=least, max_size=60))
+    for order, (key, step, value, weight) in enumerate(drawn):
         now = max(now + step, 0)
         told_only = draw(st.integers(0, 9)) == 0
         records.append(Record(key, now, order % 3, value, weight, told_only))
+    # In the end all windows close, or what they hold would not be compared.
+    records.append(Record("", 10**6, 0, 0, 0.0, punctuation=True))
     return records
 
 

@@ -101,6 +101,20 @@ def test_a_batch_without_records_says_nothing() -> None:
     assert found.records.num_rows == len(found.causes) == 0
 
 
+def test_a_record_between_two_sessions_makes_them_one() -> None:
+    aggregates = {name: OneValue("value", name, "float") for name in ("first", "last")}  # type: ignore[arg-type]
+    windows = Windows(Session(6), {"count": Count(), **aggregates}, lateness_ns=20)
+    state = windows.new()
+
+    windows.add(state, *rows(("a", 10), ("a", 20), ("b", 15)))
+    windows.add(state, *rows(("a", 15)))
+    found = windows.advance(state, 100).records.to_pylist()
+
+    spans = [(one["key"], one["window_start_ns"], one["window_end_ns"]) for one in found]
+    assert spans == [("b", 15, 21), ("a", 10, 26)]
+    assert (found[1]["count"], found[1]["first"], found[1]["last"]) == (3, 10.0, 20.0)
+
+
 def test_nan_is_left_out_of_extremes_and_spoils_a_sum() -> None:
     aggregates = {"least": OneValue("value", "min", "float"), "sum": FloatSum("value")}
     windows = Windows(tumbling(10), aggregates, lateness_ns=0)
