@@ -26,6 +26,7 @@ SCHEMA = "account_control.v1"
 WORD = Topic("test.word.v1", SCHEMA, key=("account",))
 ASIDE = Topic("test.aside.v1", SCHEMA, key=("account",))
 SAID = Topic("test.said.v1", SCHEMA, key=("state",))
+RAW = Topic("test.raw.v1", SCHEMA, key=("reason",))
 BACK = Topic("test.back.v1", SCHEMA, key=("account",))
 
 HEARD = ObjectTable("note_order.text_by_account.v1", StructCodec(list[str], lambda _: []))
@@ -71,6 +72,11 @@ def say_back(batch: Batch) -> Output:
     return Output({BACK.name: records}, causes={BACK.name: np.arange(len(batch))})
 
 
+def hand_on(batch: Batch) -> Output:
+    """Hand records on to those who note them."""
+    return Output({WORD.name: batch.records}, causes={WORD.name: np.arange(len(batch))})
+
+
 def say_again(batch: Batch) -> Output:
     """Send what comes back to itself, for ever."""
     return Output({BACK.name: batch.records}, causes={BACK.name: np.arange(len(batch))})
@@ -81,6 +87,8 @@ LOOP = (
     Step("note", note_order, reads=(WORD, ASIDE, BACK), writes=(SAID,), table=HEARD),
     Step("back", say_back, reads=(SAID,), writes=(BACK,)),
 )
+RELAYED = (Step("relay", hand_on, reads=(RAW,), writes=(WORD,)), *LOOP)
+"""Raw records lie in many partitions; the words of an account in one."""
 
 
 class Driven:

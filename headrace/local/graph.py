@@ -21,6 +21,7 @@ from headrace.batch import Headers, IntArray, Part
 from headrace.byte_column import ByteColumn, take
 from headrace.errors import InvariantError
 from headrace.local.inbox import Inbox
+from headrace.local.interleave import in_order_of_time
 from headrace.local.task import LocalTask, StepWork, Watch
 from headrace.local.timing import reads_itself, timed_runs
 from headrace.runtime.chain import Chain, Dead, LoadedStep, fused, outer_topics
@@ -133,11 +134,15 @@ class LocalGraph:
     # The order of calls.
 
     def _settle_untimed(self) -> None:
-        # In flow order one pass is enough but where a step stands before what it reads from.
         while waiting := self._waiting(is_timed=False):
+            # One task after the other would put all of one partition before all of the next.
+            written: dict[str, list[Emission]] = {}
             for task in waiting:
-                if task.inbox.records:
-                    self._process(task, task.inbox.take())
+                if task.run == waiting[0].run:
+                    for emission in self._call(task, task.inbox.take()):
+                        written.setdefault(emission.topic, []).append(emission)
+            for emissions in written.values():
+                self._route(in_order_of_time(emissions))
 
     def _earliest(self) -> tuple[LocalTask | None, int]:
         found: LocalTask | None = None
@@ -172,6 +177,10 @@ class LocalGraph:
     # One call.
 
     def _process(self, task: LocalTask, parts: Sequence[Part]) -> None:
+        for emission in self._call(task, parts):
+            self._route(emission)
+
+    def _call(self, task: LocalTask, parts: Sequence[Part]) -> Sequence[Emission]:
         results = task.chain.process(parts, self.clock_ms / 1_000)
         for name, records in results.records_in.items():
             work = self.work[name]
@@ -179,8 +188,7 @@ class LocalGraph:
             work.records_out += results.records_out[name]
             work.busy_ns += results.busy_ns[name]
         self._bury(results.dead)
-        for emission in results.emissions:
-            self._route(emission)
+        return results.emissions
 
     def _route(self, emission: Emission) -> None:
         """Append what was written to the logs of its partitions, and hand it to their readers."""

@@ -12,6 +12,8 @@ from tests.local_graphs import (
     HEARD,
     LOOP,
     PROJECT,
+    RAW,
+    RELAYED,
     SAID,
     WORD,
     Driven,
@@ -53,6 +55,26 @@ def test_a_loop_writes_the_same_bytes_however_its_input_is_cut(
     assert run(records, cuts, run_ahead_ms=run_ahead_ms) == run(
         records, set(), run_ahead_ms=run_ahead_ms
     )
+
+
+@given(RECORDS, st.sets(st.integers(0, 30)))
+def test_partitions_that_write_to_one_meet_in_the_order_of_time(
+    records: list[Any], cuts: set[int]
+) -> None:
+    """However many of a batch each of them has."""
+
+    def relayed(cuts: set[int]) -> dict[Any, list[bytes | None]]:
+        driven = Driven(RELAYED)
+        time_ms = 0
+        for number, (wait_ms, _, account) in enumerate(records):
+            time_ms += wait_ms + 1
+            if number in cuts:
+                driven.graph.settle(time_ms)
+            driven.write(RAW, [word(f"w{number}", account, STATES[account])], [time_ms])
+        driven.graph.settle()
+        return driven.values
+
+    assert relayed(cuts) == relayed(set())
 
 
 @given(RECORDS)

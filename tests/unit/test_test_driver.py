@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from headrace import Batch, ObjectTable, Output, RowTable, Step, StructCodec
+from headrace import Batch, ObjectTable, Output, RowTable, Step, StructCodec, Topic
 from headrace.errors import FeedError, UsageError
 from headrace.state.tables import ObjectState, RowState
 from headrace.testing import TestDriver
@@ -258,6 +258,26 @@ def test_state_is_the_same_whether_it_was_restored_or_not() -> None:
         assert all(list(a.values) == list(b.values) for a, b in pairs)
     assert whole.counts == broken.counts
     assert isinstance(whole.table("venue"), dict)
+
+
+def test_a_feed_of_several_instruments_is_the_same_bytes_however_it_is_cut() -> None:
+    feed = "sim:4?events=2000&seed=5&start=1700000000000000000"
+    whole, cut = (TestDriver("trading", project=ROOT) for _ in range(2))
+
+    whole.feed(feed)
+    cut.feed(feed, batch_records=97)
+
+    for topic in whole.topology.topics:
+        assert values_of(cut, topic) == values_of(whole, topic), topic.name
+    assert whole.records[topics.ORDER_EVENT.name] > 100
+
+
+def values_of(driver: TestDriver, topic: Topic) -> dict[int, list[bytes | None]]:
+    """Return the values of a topic by partition."""
+    found: dict[int, list[bytes | None]] = {}
+    for part in driver.read_parts(topic):
+        found.setdefault(part.partition, []).extend(part.values)
+    return found
 
 
 def test_a_state_is_an_object_or_a_row() -> None:
