@@ -262,12 +262,15 @@ def is_exactly_once(run: Sequence[Step]) -> bool:
 
 
 def fused(steps: Sequence[Step]) -> list[list[Step]]:
-    """Return the steps in runs that can share a task: each reads by the key the run reads by."""
+    """Return the steps in runs that can share a task: each reads by the key the run reads by.
+
+    A step that merges begins a run: what a merge holds back is read again by its offset in a log.
+    """
     runs: list[list[Step]] = []
     for step in steps:
         previous = {topic.name for s in runs[-1] for topic in s.writes} if runs else set()
         joins = any(topic.name in previous for topic in step.reads)
-        if runs and joins and _partition_key(step) == _partition_key(runs[-1][0]):
+        if joins and not step.merge and _partition_key(step) == _partition_key(runs[-1][0]):
             runs[-1].append(step)
         else:
             runs.append([step])

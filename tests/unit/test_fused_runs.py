@@ -1,0 +1,40 @@
+"""Which steps share a task."""
+
+from headrace import Output, Step, Topic
+from headrace.runtime.chain import fused
+
+FRAME = Topic("s.frame.v1", "frame.v1", key=("stream",))
+TRADE = Topic("s.trade.v1", "trade.v1", key=("stream",))
+QUOTE = Topic("s.quote.v1", "quote.v1", key=("stream",))
+BY_ACCOUNT = Topic("s.order.v1", "order.v1", key=("account",))
+
+
+def nothing(_batch: object) -> Output:
+    return Output()
+
+
+def names(*steps: Step) -> list[list[str]]:
+    return [[step.name for step in run] for run in fused(steps)]
+
+
+def test_steps_that_read_each_other_by_one_key_share_a_task() -> None:
+    first = Step("first", nothing, reads=(FRAME,), writes=(TRADE,))
+    second = Step("second", nothing, reads=(TRADE,), writes=(BY_ACCOUNT,))
+    third = Step("third", nothing, reads=(BY_ACCOUNT,))
+
+    assert names(first, second, third) == [["first", "second"], ["third"]]
+
+
+def test_a_step_that_merges_reads_from_the_log() -> None:
+    """What it holds back would have no offset to be read again from."""
+    first = Step("first", nothing, reads=(FRAME,), writes=(TRADE, QUOTE))
+    merge = Step("merge", nothing, reads=(TRADE, QUOTE), merge=("stream",), writes=(BY_ACCOUNT,))
+
+    assert names(first, merge) == [["first"], ["merge"]]
+
+
+def test_a_step_that_reads_something_else_begins_a_run() -> None:
+    first = Step("first", nothing, reads=(FRAME,), writes=(TRADE,))
+    other = Step("other", nothing, reads=(QUOTE,))
+
+    assert names(first, other) == [["first"], ["other"]]
