@@ -20,6 +20,7 @@ from headrace.servers import Servers
 from headrace.servers.registry import RegistryServer
 from headrace.topology import Topology
 from tests.integration import sample_run as sample
+from tests.sample_project import as_only_project
 
 
 @pytest.fixture
@@ -30,16 +31,8 @@ def bootstrap(own_servers: Servers) -> str:
 
 
 def vwap_topology() -> Topology:
-    import sys
-
-    for name in [m for m in sys.modules if m.split(".")[0] in {"topologies", "agents"}]:
-        del sys.modules[name]
-    try:
+    with as_only_project():
         return Project(sample.PROJECT).topology("vwap")
-    finally:
-        sys.path.remove(str(sample.PROJECT))
-        for name in [m for m in sys.modules if m.split(".")[0] in {"topologies", "agents"}]:
-            del sys.modules[name]
 
 
 def last_trades(bootstrap: str) -> dict[str, int]:
