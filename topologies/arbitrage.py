@@ -1,25 +1,19 @@
 """The arbitrage graph: from exchange frames to how far futures stand from spot, and signals."""
 
 from agents.arbitrage.legs import LEGS
-from agents.ingest_frames import MARKET_BY_SOURCE, ingest_frames
 from agents.rekey_quotes import rekey_quotes
 from agents.track_basis import TABLE as QUOTE_BY_ASSET
 from agents.track_basis import BasisRule, track_basis
 from feeds import open_feed
 from headrace import Sink, Source, Step, Topology
 from schemas import topics as t
+from topologies._market import INGEST
 
 TOPOLOGY = Topology(
     name="arbitrage",
     source=Source(t.FRAME, open_feed, defaults=("sim:2",)),
     steps=(
-        Step(
-            "ingest",
-            ingest_frames,
-            reads=(t.FRAME,),
-            writes=(t.TRADE, t.QUOTE, t.BOOK, t.INSTRUMENT),
-            table=MARKET_BY_SOURCE,
-        ),
+        INGEST,
         Step(
             "legs",
             rekey_quotes,

@@ -2,24 +2,18 @@
 
 from agents.build_candles import TABLE as SECOND_BY_STREAM
 from agents.build_candles import build_candles
-from agents.ingest_frames import MARKET_BY_SOURCE, ingest_frames
 from agents.roll_candles import TABLE as LONGER_BY_STREAM
 from agents.roll_candles import roll_candles
 from feeds import open_feed
 from headrace import Sink, Source, Step, Topology
 from schemas import topics as t
+from topologies._market import INGEST
 
 TOPOLOGY = Topology(
     name="candles",
     source=Source(t.FRAME, open_feed, defaults=("live:binance:BTC/USDT,ETH/USDT", "sim:3")),
     steps=(
-        Step(
-            "ingest",
-            ingest_frames,
-            reads=(t.FRAME,),
-            writes=(t.TRADE, t.QUOTE, t.BOOK, t.INSTRUMENT),
-            table=MARKET_BY_SOURCE,
-        ),
+        INGEST,
         Step(
             "candles",
             build_candles,

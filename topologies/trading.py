@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-from agents.build_features import WINDOWS_BY_STREAM, build_features
 from agents.check_risk import TABLE as EXPOSURE_BY_ACCOUNT
 from agents.check_risk import check_risk
 from agents.execute_orders import TABLE as ORDER_BY_ACCOUNT
 from agents.execute_orders import execute_orders
-from agents.ingest_frames import MARKET_BY_SOURCE, ingest_frames
 from agents.predict_direction import predict_direction
 from agents.request_orders import TABLE as SIGNAL_BY_STREAM
 from agents.request_orders import request_orders
@@ -22,6 +20,7 @@ from proofs.trading import trading_proof
 from schemas import topics as t
 from topologies._controls import trading_controls
 from topologies._ledger import LEDGER
+from topologies._market import FEATURES, INGEST
 from topologies._panels import position_row
 
 LIMITS = RiskLimits()
@@ -30,21 +29,8 @@ TOPOLOGY = Topology(
     name="trading",
     source=Source(t.FRAME, open_feed, defaults=("live:binance:BTC/USDT,ETH/USDT", "sim:3")),
     steps=(
-        Step(
-            "ingest",
-            ingest_frames,
-            reads=(t.FRAME,),
-            writes=(t.TRADE, t.QUOTE, t.BOOK, t.INSTRUMENT),
-            table=MARKET_BY_SOURCE,
-        ),
-        Step(
-            "features",
-            build_features,
-            reads=(t.TRADE, t.QUOTE),
-            merge=("source", "instrument"),
-            writes=(t.FEATURE,),
-            table=WINDOWS_BY_STREAM,
-        ),
+        INGEST,
+        FEATURES,
         Step(
             "inference",
             predict_direction,
