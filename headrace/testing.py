@@ -17,7 +17,7 @@ from headrace.feed import Feed, FeedOptions
 from headrace.kafka.partitioner import partitions_of
 from headrace.local.graph import LocalGraph
 from headrace.local.kept import KeptLetters, KeptTopic, letters_table, table_of
-from headrace.local.loading import SchemaIds, load_codecs, load_steps, same_id
+from headrace.local.loading import load_codecs, load_steps, same_id
 from headrace.local.replay import replay
 from headrace.local.rows import Rows, records_of
 from headrace.local.savepoint import Savepoint
@@ -25,6 +25,7 @@ from headrace.local.task import StepWork, Watch
 from headrace.project import Project
 from headrace.runtime.chain import Dead
 from headrace.runtime.emission import Emission, emission_of
+from headrace.runtime.loading import SchemaIds
 from headrace.topology import Source, Step, Topic, Topology
 
 __all__ = ["TestDriver"]

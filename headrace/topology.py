@@ -51,6 +51,11 @@ class Topic:
         """Return the name of the topic's dead letter topic."""
         return f"{self.name}.dead"
 
+    @property
+    def partition_key(self) -> tuple[str, ...]:
+        """Return the fields that choose a record's partition."""
+        return self.partition_by or self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

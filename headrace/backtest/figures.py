@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 
 from headrace import limits
 from headrace.batch import FloatArray
-from headrace.byte_column import ByteColumn
+from headrace.byte_column import column_of
 
 QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 BINS = 40
@@ -104,9 +105,9 @@ class Digests:
     def __init__(self) -> None:
         self._hashes: dict[tuple[str, int], Any] = defaultdict(hashlib.sha256)
 
-    def add(self, topic: str, partition: int, values: ByteColumn) -> None:
+    def add(self, topic: str, partition: int, values: Sequence[bytes | None]) -> None:
         """Take in what was appended to a partition."""
-        self._hashes[topic, partition].update(_bytes_of(values.array))
+        self._hashes[topic, partition].update(_bytes_of(column_of(values)))
 
     def by_topic(self) -> dict[str, str]:
         """Return 16 hexadecimal digits a topic: the same bytes give the same."""

@@ -115,9 +115,8 @@ def _check_model(
 ) -> Iterator[Finding]:
     if step.model is None:
         return
-    path = step.model if step.model.is_absolute() else folder / step.model
     try:
-        model = Model.load(path)
+        model = Model.load(folder / step.model)
         for topic in step.reads:
             if topic.schema in schemas:
                 model.check(schemas[topic.schema].fields)

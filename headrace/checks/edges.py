@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from headrace.avro.schema import AvroSchema
 from headrace.checks.finding import Finding
-from headrace.topology import Step, Topic, Topology
+from headrace.topology import Step, Topology
 
 MERGE_FIELDS = ("sequence", "receive_time_ns")
 """What a merge puts records in order by; both are Avro longs."""
@@ -19,7 +19,7 @@ def check_edges(
     for step in topology.steps:
         yield from _check_inputs(file, step, writers)
         yield from _check_merge(file, step, schemas)
-    yield from _check_outlets(file, topology, writers)
+    yield from _check_panels(file, topology)
 
 
 def _writers(topology: Topology) -> dict[str, list[str]]:
@@ -46,13 +46,15 @@ def _check_writers(
                 f"expected one writer, found {' and '.join(mine)}",
                 'give one of them a topic of its own, or declare it with Topic(writers="many")',
             )
-    controls = {control.topic.name for control in topology.controls}
-    for step in topology.steps:
-        for topic in step.reads:
-            if topic.name not in writers and topic.name not in controls:
+    written = writers.keys() | {control.topic.name for control in topology.controls}
+    readers = [(f"step {step.name}", step.reads) for step in topology.steps]
+    readers += [(f"sink {sink.name}", sink.reads) for sink in topology.sinks]
+    for reader, reads in readers:
+        for topic in reads:
+            if topic.name not in written:
                 yield Finding(
                     file,
-                    f"step {step.name}, reads {topic.name}",
+                    f"{reader}, reads {topic.name}",
                     "no-writer",
                     "expected the source, a step, a gateway or a control to write it, found none",
                     "add the step that writes it, or take it out of reads",
@@ -60,7 +62,7 @@ def _check_writers(
 
 
 def _check_inputs(file: str, step: Step, writers: Mapping[str, list[str]]) -> Iterator[Finding]:
-    keys = {topic.name: partition_key(topic) for topic in step.reads}
+    keys = {topic.name: topic.partition_key for topic in step.reads}
     if len(set(keys.values())) > 1:
         found = ", ".join(f"{name} by {'/'.join(key)}" for name, key in keys.items())
         yield Finding(
@@ -120,20 +122,7 @@ def _check_merge(file: str, step: Step, schemas: Mapping[str, AvroSchema]) -> It
             )
 
 
-def _check_outlets(
-    file: str, topology: Topology, writers: Mapping[str, list[str]]
-) -> Iterator[Finding]:
-    controls = {control.topic.name for control in topology.controls}
-    for sink in topology.sinks:
-        for topic in sink.reads:
-            if topic.name not in writers and topic.name not in controls:
-                yield Finding(
-                    file,
-                    f"sink {sink.name}, reads {topic.name}",
-                    "no-writer",
-                    "expected a topic that something in this topology writes, found none that does",
-                    "take it out of the sink's reads, or add the step that writes it",
-                )
+def _check_panels(file: str, topology: Topology) -> Iterator[Finding]:
     known = {topic.name for topic in topology.topics}
     for panel in topology.panels:
         if panel.topic.name not in known or panel.topic.cleanup != "compact":
@@ -144,8 +133,3 @@ def _check_outlets(
                 "expected a compacted topic of this topology: a panel shows the last record a key",
                 'show another topic, or set Topic(cleanup="compact")',
             )
-
-
-def partition_key(topic: Topic) -> tuple[str, ...]:
-    """Return the fields that choose a record's partition."""
-    return topic.partition_by or topic.key

@@ -37,7 +37,7 @@ OfTopic = Annotated[
 ]
 OfCause = Annotated[str | None, typer.Option("--cause", help="Only letters with this cause.")]
 OfStep = Annotated[str | None, typer.Option("--step", help="Only letters this step gave up.")]
-Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
+AT_MOST = typer.Option("--limit", min=1, help="At most so many.")
 
 
 @app.command("list")
@@ -81,7 +81,7 @@ def show(
     topic: OfTopic = None,
     cause: OfCause = None,
     step: OfStep = None,
-    limit: Limit = SHOWN,
+    limit: Annotated[int, AT_MOST] = SHOWN,
     project: ProjectFolder = HERE,
 ) -> None:
     """Print letters, a JSON object a line: where from, why, and the record as it was."""
@@ -97,7 +97,7 @@ def redrive(
     topic: OfTopic = None,
     cause: OfCause = None,
     step: OfStep = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, AT_MOST] = None,
     project: ProjectFolder = HERE,
 ) -> None:
     """Send letters again to the topic and partition they came from, each once."""
@@ -110,7 +110,7 @@ def drop(
     topic: OfTopic = None,
     cause: OfCause = None,
     step: OfStep = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, AT_MOST] = None,
     project: ProjectFolder = HERE,
 ) -> None:
     """Set letters aside as dealt with; the log keeps them until they expire."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from headrace.batch import Headers
 from headrace.errors import DecodeError
 from headrace.kafka.fetched import Place, RawPart
+from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import PREFIX
 
 NAMES = ("cause", "detail", "step", "topic", "partition", "offset")
@@ -33,11 +34,10 @@ class Letter:
     origin_offset: int
 
     @property
-    def all_headers(self) -> Headers:
-        """Return the headers it lies there with."""
-        said = (self.cause, self.detail, self.step, self.topic, self.partition, self.origin_offset)
-        ours = zip(NAMES, said, strict=True)
-        return [*self.headers, *((PREFIX + name, str(text).encode()) for name, text in ours)]
+    def dead(self) -> Dead:
+        """Return it as the engine wrote it."""
+        where = (self.step, self.topic, self.partition, self.origin_offset)
+        return Dead(*where, self.value, self.key, self.headers, self.cause, self.detail)
 
 
 def letters_of(part: RawPart) -> Iterator[Letter]:

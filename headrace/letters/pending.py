@@ -16,6 +16,7 @@ from headrace.kafka.fetched import Offsets
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.letters.letter import Letter, letters_of
+from headrace.runtime.dead_letters import send_dead
 from headrace.topology import Topic, Topology
 
 Fate = Literal["redriven", "dropped", "kept"]
@@ -97,11 +98,4 @@ def _send(producer: TransactionalProducer, letter: Letter, fate: Fate) -> None:
             headers=headers,
         )
     elif fate == "kept":
-        topic, partition = letter.place
-        producer.send(
-            topic,
-            [letter.value],
-            [letter.key],
-            partition=partition,
-            headers=[letter.all_headers],
-        )
+        send_dead(producer, [letter.dead])

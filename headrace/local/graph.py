@@ -12,21 +12,22 @@ The order is fixed, and a function of the records alone (docs/testing.md):
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from headrace import limits
 from headrace.avro.wire import Decoder
-from headrace.batch import Headers, IntArray, Part
-from headrace.byte_column import ByteColumn, take
+from headrace.batch import Part
 from headrace.errors import InvariantError
+from headrace.kafka.fetched import RawPart
 from headrace.local.inbox import Inbox
 from headrace.local.interleave import in_order_of_time
 from headrace.local.task import LocalTask, StepWork, Watch
 from headrace.local.timing import reads_itself, timed_runs
 from headrace.runtime.chain import Chain, Dead, LoadedStep, fused, outer_topics
+from headrace.runtime.decoding import decode_part
 from headrace.runtime.emission import Emission, TopicCodec
-from headrace.runtime.parts import empty_part
 
 
 class LocalGraph:
@@ -199,70 +200,44 @@ class LocalGraph:
         stamps_ms = emission.timestamps_ms
         if stamps_ms is None:
             stamps_ms = np.full(count, self.clock_ms, np.int64)
-        numbers = np.unique(emission.partitions)
-        if len(numbers) == 1:
-            columns = (emission.values, emission.keys)
-            self._append(emission.topic, int(numbers[0]), columns, stamps_ms, emission.headers)
-            return
-        for number in numbers.tolist():
+        written = RawPart(
+            emission.topic,
+            0,
+            emission.values,
+            emission.keys,
+            np.zeros(count, np.int64),
+            stamps_ms,
+            emission.headers,
+        )
+        numbers = np.unique(emission.partitions).tolist()
+        for number in numbers:
             rows = np.flatnonzero(emission.partitions == number)
-            columns = (take(emission.values, rows), take(emission.keys, rows))
-            headers = emission.headers
-            mine = None if headers is None else [headers[row] for row in rows.tolist()]
-            self._append(emission.topic, number, columns, stamps_ms[rows], mine)
+            self._append(written if len(numbers) == 1 else written.take(rows), number)
 
-    def _append(
-        self,
-        topic: str,
-        partition: int,
-        columns: tuple[ByteColumn, ByteColumn],
-        stamps_ms: IntArray,
-        headers: Sequence[Headers] | None,
-    ) -> None:
-        values = columns[0]
+    def _append(self, written: RawPart, partition: int) -> None:
+        """Append records to the log of a partition, and hand them to its readers."""
+        topic, count = written.topic, len(written.values)
         first = self.offsets[topic, partition]
-        self.offsets[topic, partition] += len(values)
+        self.offsets[topic, partition] += count
         if self.watch.values is not None:
-            self.watch.values(topic, partition, values)
+            self.watch.values(topic, partition, written.values)
         watcher, readers = self.watch.parts.get(topic), self._readers.get(topic, ())
         if watcher is None and not readers:
             return
-        offsets = np.arange(first, first + len(values))
-        part = self._decoded(topic, partition, columns, (offsets, stamps_ms), headers)
+        read = replace(written, partition=partition, offsets=np.arange(first, first + count))
+        part, bad = decode_part(read, self._decoders[topic])
+        for run in readers:
+            owner = self._runs[run][0].step.name
+            counts = self.task(run, partition).chain.counts if bad else {}
+            for value in bad:
+                counts[f"{owner}.dead_{value.cause}"] += 1
+                self._bury([Dead.of(owner, read, value.row, value.cause, value.detail)])
         if not len(part):
             return
         if watcher is not None:
             watcher(part)
         for run in readers:
             self.task(run, partition).inbox.add(part)
-
-    def _decoded(
-        self,
-        topic: str,
-        partition: int,
-        columns: tuple[ByteColumn, ByteColumn],
-        places: tuple[IntArray, IntArray],
-        headers: Sequence[Headers] | None,
-    ) -> Part:
-        """Return the records as a reader finds them in the log; what is none is buried."""
-        (values, keys), (offsets, stamps_ms) = columns, places
-        decoded = self._decoders[topic].decode(values)
-        for bad in decoded.bad:
-            about = () if headers is None else headers[bad.row]
-            for run in self._readers.get(topic, ()):
-                owner = self._runs[run][0].step.name
-                where = (owner, topic, partition, int(offsets[bad.row]))
-                kept = (values[bad.row] or b"", keys[bad.row], about)
-                self.task(run, partition).chain.counts[f"{owner}.dead_{bad.cause}"] += 1
-                self._bury([Dead(*where, *kept, bad.cause, bad.detail)])
-        if decoded.bad:
-            rows = decoded.rows
-            if not len(rows):
-                return empty_part(topic, partition, decoded.records.schema)
-            values, keys = take(values, rows), take(keys, rows)
-            offsets, stamps_ms = offsets[rows], stamps_ms[rows]
-            headers = None if headers is None else [headers[row] for row in rows.tolist()]
-        return Part(topic, partition, decoded.records, values, keys, offsets, stamps_ms, headers)
 
     def _bury(self, dead: Collection[Dead]) -> None:
         for letter in dead:

@@ -1,18 +1,15 @@
 """What a topology's steps need, loaded without a registry: codecs and models."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
-from headrace.avro.schema import AvroSchema, load_schema
+from headrace.avro.schema import AvroSchema
 from headrace.errors import TopologyError
 from headrace.project import Project
 from headrace.runtime.chain import LoadedStep
 from headrace.runtime.emission import TopicCodec
+from headrace.runtime.loading import SchemaIds, codecs_of, load_step
 from headrace.topology import Step, Topic, Topology
-
-SchemaIds: TypeAlias = Callable[[Topic, AvroSchema], int]
-"""Returns the id that values of a topic carry: a live registry's, to have the very bytes of it."""
 
 SCHEMA_ID = 1
 
@@ -29,11 +26,7 @@ def load_codecs(
 
     Raises:  SchemaError if a schema is missing or cannot be used.
     """
-    codecs = {}
-    for topic in topics:
-        schema = load_schema(schemas, topic.schema)
-        codecs[topic.name] = TopicCodec(topic, schema, schema_ids(topic, schema))
-    return codecs
+    return codecs_of(schemas, topics, schema_ids)
 
 
 def load_steps(
@@ -43,7 +36,7 @@ def load_steps(
 
     Raises:  ContractError if a model does not fit.
     """
-    return {step.name: _load(project, step, codecs) for step in steps}
+    return {step.name: load_step(project, step, codecs) for step in steps}
 
 
 def steps_behind(topology: Topology, topics: Sequence[str]) -> tuple[Step, ...]:
@@ -68,17 +61,3 @@ def steps_behind(topology: Topology, topics: Sequence[str]) -> tuple[Step, ...]:
         needed |= {step.name for step in more}
         wanted |= {topic.name for step in more for topic in step.reads}
     return tuple(step for step in topology.steps if step.name in needed)
-
-
-def _load(project: Project, step: Step, codecs: Mapping[str, TopicCodec]) -> LoadedStep:
-    arguments: dict[str, Any] = dict(step.parameters)
-    if step.model is not None:
-        # onnxruntime is 40 MB that only a step with a model needs.
-        from headrace.inference import Model
-
-        model = Model.load(project.folder / step.model)
-        for topic in step.reads:
-            model.check(codecs[topic.name].schema.fields)
-        arguments["model"] = model
-    names = {topic.name for topic in (*step.reads, *step.writes)}
-    return LoadedStep(step, {name: codecs[name] for name in names}, arguments)

@@ -1,10 +1,9 @@
 """One chain at work in a run without Kafka, what its steps have done, and who is told of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headrace.batch import Part
-from headrace.byte_column import ByteColumn
 from headrace.local.inbox import Inbox
 from headrace.runtime.chain import Chain, Dead
 
@@ -39,5 +38,5 @@ class Watch:
     """
 
     parts: Mapping[str, Callable[[Part], None]] = field(default_factory=dict)
-    values: Callable[[str, int, ByteColumn], None] | None = None
+    values: Callable[[str, int, Sequence[bytes | None]], None] | None = None
     dead: Callable[[Dead], None] | None = None

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from uuid import uuid4
 
 from headrace.avro.registry import HttpRegistry, Registry, subject_of
-from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
 from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
@@ -24,8 +22,9 @@ from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gateway_lane import gateway_lane
 from headrace.runtime.intake import Intake
 from headrace.runtime.lane import Lane
+from headrace.runtime.loading import codecs_of, load_step
 from headrace.runtime.processor import ChainProcessor
-from headrace.runtime.sabotage import AsNobody, WhatWasRead
+from headrace.runtime.sabotage import AsNobody, ClaimsFirst
 from headrace.runtime.sink_processor import SINK_RECORDS_MAX, SinkProcessor, open_sink
 from headrace.runtime.stats import Stats
 from headrace.runtime.topics import (
@@ -55,12 +54,11 @@ def load_codecs(
     project: Project, registry: Registry, topics: Sequence[Topic]
 ) -> dict[str, TopicCodec]:
     """Return how each topic's records are written, with ids from the registry."""
-    codecs = {}
-    for topic in topics:
-        schema = load_schema(project.schemas, topic.schema)
-        schema_id = registry.register(subject_of(topic.name), schema)
-        codecs[topic.name] = TopicCodec(topic, schema, schema_id)
-    return codecs
+    return codecs_of(
+        project.schemas,
+        topics,
+        lambda topic, schema: registry.register(subject_of(topic.name), schema),
+    )
 
 
 def ensure_topics(
@@ -146,7 +144,7 @@ class Assembly:
 
     def _chain_lane(self, app: HeadraceApp, run: Sequence[Step]) -> Lane:
         name = lane_name(self._topology, run)
-        loaded = [self._load(step) for step in run]
+        loaded = [load_step(self._project, step, self._codecs) for step in run]
         topics = outer_topics(run)
         units = range(run[0].reads[0].partitions)
         intake = Intake(
@@ -188,8 +186,10 @@ class Assembly:
             layout=layout,
             fence=partial(fence, bootstrap) if is_fencing else _fence_nobody,
         )
-        producer, committer = self._committer(name, run, owner, intake)
-        return ChainProcessor(
+        producer, committer = self._committer(name, run, owner)
+        is_sound = self._settings.sabotage != "tracker"
+        kind = ChainProcessor if is_sound else partial(ClaimsFirst, lambda: intake.group)
+        return kind(
             loaded,
             producer=producer,
             committer=committer,
@@ -200,9 +200,7 @@ class Assembly:
             stats=stats,
         )
 
-    def _committer(
-        self, name: str, run: Sequence[Step], owner: str, intake: Intake
-    ) -> tuple[Producer, Committer]:
+    def _committer(self, name: str, run: Sequence[Step], owner: str) -> tuple[Producer, Committer]:
         """Return how a chain writes, and how what it wrote is made to count."""
         bootstrap = self._endpoints.kafka
         topic = changelog_topic(self._topology, run)
@@ -215,8 +213,6 @@ class Assembly:
         if sabotage == "fencing":
             nobody = OffsetQuery(bootstrap, name).metadata()
             return transactional, AsNobody(committer, nobody)
-        if sabotage == "tracker":
-            return transactional, WhatWasRead(committer, intake)
         return transactional, committer
 
     def _sink_lane(self, app: HeadraceApp, sink: Sink) -> Lane:
@@ -270,22 +266,6 @@ class Assembly:
         timeout_ms = self._settings.session_timeout_ms
         Admin(self._endpoints.kafka).set_session(group, timeout_ms)
         return Consumer(self._endpoints.kafka, group, group, self._settings.instance)
-
-    def _load(self, step: Step) -> LoadedStep:
-        arguments = dict(step.parameters)
-        if step.model is not None:
-            # onnxruntime is 40 MB that only a worker with a model needs.
-            from headrace.inference import Model
-
-            model = Model.load(self._path(step.model))
-            for topic in step.reads:
-                model.check(self._codecs[topic.name].schema.fields)
-            arguments["model"] = model
-        names = {topic.name for topic in (*step.reads, *step.writes)}
-        return LoadedStep(step, {name: self._codecs[name] for name in names}, arguments)
-
-    def _path(self, model: Path) -> Path:
-        return model if model.is_absolute() else self._project.folder / model
 
     def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
         return {name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics}

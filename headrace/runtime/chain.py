@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from headrace.batch import Batch, DeadRow, Headers, IntArray, Output, Part
 from headrace.errors import InvariantError
+from headrace.kafka.fetched import RawPart
 from headrace.runtime.emission import Emission, TopicCodec, emission_of
 from headrace.runtime.merge import SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
@@ -40,6 +41,21 @@ class Dead:
     headers: Headers
     cause: str
     detail: str
+
+    @classmethod
+    def of(cls, step: str, part: Part | RawPart, row: int, cause: str, detail: str) -> "Dead":
+        """Return the letter for a row of what a step read."""
+        return cls(
+            step,
+            part.topic,
+            part.partition,
+            int(part.offsets[row]),
+            part.values[row] or b"",
+            part.keys[row],
+            () if part.headers is None else part.headers[row],
+            cause,
+            detail,
+        )
 
 
 @dataclass(slots=True)
@@ -226,18 +242,7 @@ def _internal_part(
 
 
 def _dead(step: Step, batch: Batch, dead: DeadRow) -> Dead:
-    part = batch.parts[dead.part]
-    return Dead(
-        step.name,
-        part.topic,
-        part.partition,
-        int(part.offsets[dead.row]),
-        part.values[dead.row] or b"",
-        part.keys[dead.row],
-        () if part.headers is None else part.headers[dead.row],
-        dead.cause,
-        dead.detail,
-    )
+    return Dead.of(step.name, batch.parts[dead.part], dead.row, dead.cause, dead.detail)
 
 
 def tables_of(run: Sequence[Step]) -> list[Table]:
@@ -279,4 +284,4 @@ def fused(steps: Sequence[Step]) -> list[list[Step]]:
 
 def _partition_key(step: Step) -> tuple[tuple[str, ...], int]:
     topic = step.reads[0]
-    return topic.partition_by or topic.key, topic.partitions
+    return topic.partition_key, topic.partitions

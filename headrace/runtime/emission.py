@@ -51,8 +51,8 @@ def emission_of(
     """Return what a step writes to a codec's topic."""
     topic = codec.topic
     values, keys = encode_records(records, codec)
-    narrower = topic.partition_by and topic.partition_by != topic.key
-    placed_by = keys_of(records, topic.partition_by) if narrower else keys
+    narrower = topic.partition_key != topic.key
+    placed_by = keys_of(records, topic.partition_key) if narrower else keys
     # Chosen here, where a batch is hashed at once; the client would look for each record's.
     partitions = partitions_of(placed_by, topic.partitions)
     return Emission(step, topic.name, values, keys, partitions, headers, timestamps_ms)

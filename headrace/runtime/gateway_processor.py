@@ -231,24 +231,12 @@ class GatewayProcessor:
                 try:
                     command = self._remote.read(record, headers)
                 except RecordError as error:
-                    self._dead.append(self._letter(part, row, error))
+                    letter = Dead.of(self.owner, part, row, "command_invalid", str(error))
+                    self._dead.append(letter)
                     self._letters_written += 1
                     continue
                 age_s = (now_ms - stamps[row]) / 1_000
                 yield Read((part.topic, part.partition), offsets[row] + 1, command, age_s)
-
-    def _letter(self, part: Part, row: int, error: RecordError) -> Dead:
-        return Dead(
-            self.owner,
-            part.topic,
-            part.partition,
-            int(part.offsets[row]),
-            part.values[row] or b"",
-            part.keys[row],
-            () if part.headers is None else part.headers[row],
-            "command_invalid",
-            str(error),
-        )
 
     def _attend(self) -> None:
         """Hear what the far side has to say, ask what is due, and write what came of it."""

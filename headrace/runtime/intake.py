@@ -18,6 +18,7 @@ from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.kafka.consumer import Consumer, GroupMetadata, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
 from headrace.runtime.chain import Dead
+from headrace.runtime.decoding import decode_part
 from headrace.runtime.stats import Stats
 from headrace.runtime.work import Unit, Work
 
@@ -108,7 +109,6 @@ class Intake:
         self._decoders = decoders
         self._stats = stats
         self._records_max = records_max
-        self.behind_records_min = limits.BEHIND_SHARE * records_max
         self._unit_of = unit_of
         self._stood_by = frozenset(stand_by)
         self._places: dict[Unit, set[Place]] = {}
@@ -144,7 +144,7 @@ class Intake:
         self._note_joined()
         self._tell_group()
         records = sum(len(raw.offsets) for raw in fetched.parts)
-        is_behind = records >= self.behind_records_min
+        is_behind = records >= limits.BEHIND_SHARE * self._records_max
         parts: list[Part] = []
         dead: list[Dead] = []
         for raw in fetched.parts:
@@ -359,23 +359,8 @@ class Intake:
             self._lag_noted_at_s = monotonic()
 
     def _decode(self, raw: RawPart) -> tuple[Part, list[Dead]]:
-        decoded = self._decoders[raw.topic].decode(raw.values)
-        dead = [
-            Dead(
-                self._owner,
-                raw.topic,
-                raw.partition,
-                int(raw.offsets[bad.row]),
-                raw.values[bad.row] or b"",
-                raw.keys[bad.row],
-                () if raw.headers is None else raw.headers[bad.row],
-                bad.cause,
-                bad.detail,
-            )
-            for bad in decoded.bad
-        ]
-        good = raw.take(decoded.rows) if decoded.bad else raw
-        return _part(good, decoded.records), dead
+        part, bad = decode_part(raw, self._decoders[raw.topic])
+        return part, [Dead.of(self._owner, raw, row.row, row.cause, row.detail) for row in bad]
 
 
 def _deadline_s() -> float:
@@ -398,16 +383,3 @@ def _in_log(place: Place, offset: int, low: int, high: int) -> int:
     if offset < low:
         log.error("records_expired", topic=topic, partition=partition, lost=low - offset)
     return max(offset, low)
-
-
-def _part(raw: RawPart, records: object) -> Part:
-    return Part(
-        raw.topic,
-        raw.partition,
-        records,
-        raw.values,
-        raw.keys,
-        raw.offsets,
-        raw.timestamps_ms,
-        raw.headers,
-    )

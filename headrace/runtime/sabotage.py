@@ -3,12 +3,17 @@
 Only `HEADRACE_SABOTAGE` chooses one of them; every worker that does says so in its log.
 """
 
-import msgspec
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import structlog
 
+from headrace.batch import Part
 from headrace.kafka.consumer import GroupMetadata
+from headrace.kafka.fetched import Offsets
+from headrace.runtime.chain import Dead
 from headrace.runtime.committer import Batch, Committer
-from headrace.runtime.intake import Intake
+from headrace.runtime.processor import ChainProcessor
 
 log = structlog.get_logger(__name__)
 
@@ -32,30 +37,16 @@ class AsNobody:
         self._committer.abort()
 
 
-class WhatWasRead:
-    """Reads ahead, and commits the offsets of what was read though some of it is not processed."""
+class ClaimsFirst(ChainProcessor):
+    """Commits how far it has read before it processes what it read."""
 
-    holds_back = True
-
-    def __init__(self, committer: Committer, intake: Intake) -> None:
+    def __init__(self, group: Callable[[], GroupMetadata], *args: Any, **options: Any) -> None:
         log.critical("sabotaged", what="tracker")
-        self._committer = committer
-        self._intake = intake
-        intake.behind_records_min = 0  # else there is seldom anything that waits
+        super().__init__(*args, **options)
+        self._group = group
 
-    def commit(self, batch: Batch, group: GroupMetadata) -> None:
-        """Commit checkpoints that claim too much."""
-        read_to = self._intake.read_to
-        ahead = []
-        for partition, task, changes, checkpoint in batch:
-            offsets = {
-                topic: max(offset, read_to.get((topic, partition), 0))
-                for topic, offset in checkpoint.offsets.items()
-            }
-            claimed = msgspec.structs.replace(checkpoint, offsets=offsets)
-            ahead.append((partition, task, changes, claimed))
-        self._committer.commit(ahead, group)
-
-    def abort(self) -> None:
-        """Abort as always."""
-        self._committer.abort()
+    def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
+        """Claim what was read, then process it."""
+        super().process((), (), read_to)
+        self.commit(self._group())
+        super().process(parts, dead, read_to)

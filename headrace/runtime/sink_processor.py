@@ -155,17 +155,7 @@ class SinkProcessor:
         self._target.close()
 
     def _letter(self, part: Part, dead: DeadRow) -> Dead:
-        return Dead(
-            self.owner,
-            part.topic,
-            part.partition,
-            int(part.offsets[dead.row]),
-            part.values[dead.row] or b"",
-            part.keys[dead.row],
-            () if part.headers is None else part.headers[dead.row],
-            dead.cause,
-            dead.detail,
-        )
+        return Dead.of(self.owner, part, dead.row, dead.cause, dead.detail)
 
     def _persist(self, act: Callable[[], Result]) -> Result:
         """Act on the target, over outages that end in time, opening it anew after each."""
