@@ -17,7 +17,7 @@ from headrace.cli.connect import connected
 from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, ProjectFolder
 from headrace.errors import UsageError
-from headrace.kafka.consumer import read_all
+from headrace.kafka.read_all import read_all
 from headrace.project import Project
 from headrace.runtime.assemble import open_registry
 from headrace.settings import Settings

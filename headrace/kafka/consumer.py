@@ -88,7 +88,7 @@ class Reader:
                 (topic, partition), end = next(iter(missing.items()))
                 raise TransientError(
                     f"topic {topic}, partition {partition}: not read to offset {end} within "
-                    f"{limits.REQUEST_TIMEOUT_S} s"
+                    f"{limits.REQUEST_TIMEOUT_S} s; a transaction may be open there"
                 )
         self.assign({})  # it would go on fetching
 
@@ -107,21 +107,6 @@ class Reader:
         """Stop reading."""
         self._queue.close()
         self._client.close()
-
-
-def read_all(bootstrap: str, topics: Mapping[str, int]) -> Iterator[RawPart]:
-    """Yield what topics, given with their partition counts, hold now, in order within a partition.
-
-    Raises:  TransientError if a partition gets no further for `REQUEST_TIMEOUT_S`.
-    """
-    reader = Reader(bootstrap, "headrace-read-all")
-    places = [(topic, partition) for topic, count in topics.items() for partition in range(count)]
-    bounds = {place: reader.bounds(*place) for place in places}
-    yield from reader.read_through(
-        {place: low for place, (low, _) in bounds.items()},
-        {place: high for place, (_, high) in bounds.items()},
-    )
-    reader.close()
 
 
 class Consumer(Reader):

@@ -19,16 +19,23 @@ from headrace.kafka.outages import over_outages
 
 
 class OffsetQuery:
-    """Asks for offsets, of logs and of one group; joins no group."""
+    """Asks for offsets, of logs and of one group; joins no group.
 
-    def __init__(self, bootstrap: str, group: str = "headrace-offsets") -> None:
+    With `counts_open`, as things stand: ends count what open transactions have written, and what a
+    group is about to commit in one is not known yet. Without: what is committed, which for a group
+    means that its open transaction is waited for.
+    """
+
+    def __init__(
+        self, bootstrap: str, group: str = "headrace-offsets", *, counts_open: bool = True
+    ) -> None:
+        isolation = "read_uncommitted" if counts_open else "read_committed"
         self._settings = config.reader(bootstrap, "headrace-offsets")
-        # Ends count what open transactions have written.
-        self._settings |= {"group.id": group, "isolation.level": "read_uncommitted"}
+        self._settings |= {"group.id": group, "isolation.level": isolation}
         self._client = Client(self._settings | logged())
 
     def ends(self, places: Sequence[Place]) -> Offsets:
-        """Return the end of each place, open transactions included."""
+        """Return the end of each place."""
         return self._offsets(places, OFFSET_END)
 
     def starts(self, places: Sequence[Place]) -> Offsets:

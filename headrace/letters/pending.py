@@ -72,19 +72,16 @@ class PendingLetters:
 
     def _bounds(self) -> tuple[Offsets, Offsets]:
         places = places_of_topics(self._topics)
-        query = OffsetQuery(self._bootstrap, self._group)
+        # Whoever dealt with letters a moment ago is waited for, in both logs.
+        group = OffsetQuery(self._bootstrap, self._group, counts_open=False)
+        logs = OffsetQuery(self._bootstrap)
         try:
-            dealt = query.committed(places)
+            dealt, lows, ends = group.committed(places), logs.starts(places), logs.ends(places)
         finally:
-            query.close()
-        reader = Reader(self._bootstrap, "headrace-dead")
-        try:
-            bounds = {place: reader.bounds(*place) for place in places}
-        finally:
-            reader.close()
+            group.close()
+            logs.close()
         # What has expired since is gone.
-        starts = {place: max(low, dealt.get(place, 0)) for place, (low, _) in bounds.items()}
-        return starts, {place: high for place, (_, high) in bounds.items()}
+        return {place: max(low, dealt.get(place, 0)) for place, low in lows.items()}, ends
 
 
 def _send(producer: TransactionalProducer, letter: Letter, fate: Fate) -> None:

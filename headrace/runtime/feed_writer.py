@@ -13,8 +13,8 @@ import structlog
 
 from headrace import limits
 from headrace.feed import Feed, FrameBlock
-from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
+from headrace.kafka.read_all import read_all
 from headrace.pace import paced
 from headrace.runtime.emission import TopicCodec, encode_records
 from headrace.runtime.topics import FEED_POSITIONS

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.kafka.consumer import read_all
 from headrace.kafka.fetched import Offsets
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
+from headrace.kafka.read_all import read_all
 from headrace.runtime.assemble import Choice
 from headrace.runtime.chain import outer_topics
 from headrace.runtime.topics import gateway_lane_name, lane_name, sink_lane_name

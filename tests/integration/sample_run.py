@@ -18,9 +18,9 @@ import pyarrow as pa
 from headrace.avro.schema import AvroSchema, load_schema
 from headrace.avro.wire import Decoder, encode
 from headrace.batch import Headers
-from headrace.kafka.consumer import read_all
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.kafka.producer import Producer
+from headrace.kafka.read_all import read_all
 from headrace.kafka.schema_log import SchemaLog
 from headrace.up.processes import free_port
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from headrace.byte_column import ByteColumn
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.consumer import Reader, read_all
+from headrace.kafka.consumer import Reader
 from headrace.kafka.producer import Producer
+from headrace.kafka.read_all import read_all
 
 ODD = "test.consumer.odd.v1"
 MANY = "test.consumer.many.v1"

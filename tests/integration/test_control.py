@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from agents.trading.controls import EVERY_ACCOUNT
-from headrace.kafka.consumer import read_all
 from headrace.kafka.offsets import OffsetQuery, places_of_topics
 from headrace.kafka.partitioner import partition_of, partitions_of
 from headrace.kafka.producer import Producer
+from headrace.kafka.read_all import read_all
 from headrace.kafka.schema_log import SchemaLog
 from headrace.project import Project
 from headrace.runtime.assemble import ensure_topics, load_codecs

@@ -11,8 +11,8 @@ import pytest
 
 from headrace.batch import Headers
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
+from headrace.kafka.read_all import read_all
 from headrace.letters.letter import Letter
 from headrace.letters.pending import PendingLetters
 from headrace.runtime.chain import Dead

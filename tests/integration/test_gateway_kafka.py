@@ -15,8 +15,8 @@ from headrace.avro.registry import subject_of
 from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder, encode
 from headrace.kafka.admin import Admin
-from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
+from headrace.kafka.read_all import read_all
 from headrace.kafka.schema_log import SchemaLog
 from headrace.runtime.topics import plans
 from tests.gateway_fakes import order

@@ -13,7 +13,7 @@ from headrace.avro.registry import subject_of
 from headrace.avro.schema import AvroSchema
 from headrace.batch import Part
 from headrace.faults.same_stream import same_streams
-from headrace.kafka.consumer import read_all
+from headrace.kafka.read_all import read_all
 from headrace.kafka.schema_log import SchemaLog
 from headrace.servers import Servers
 from headrace.settings import Settings

@@ -4,8 +4,8 @@ import numpy as np
 
 from feeds.limits import LINE_BYTES_MAX
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.consumer import read_all
 from headrace.kafka.producer import Producer
+from headrace.kafka.read_all import read_all
 from headrace.limits import DETAIL_CHARACTERS_MAX
 from headrace.runtime.topics import LOG
 

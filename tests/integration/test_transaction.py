@@ -1,28 +1,18 @@
 """A transaction's records count together, wherever they go and however soon they are sent."""
 
-import time
-from collections.abc import Callable
+from threading import Timer
 
 import pytest
 from confluent_kafka import KafkaException
 
 from headrace.errors import FencedError
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.consumer import read_all
 from headrace.kafka.native_producer import NativeProducer
 from headrace.kafka.offsets import OffsetQuery
+from headrace.kafka.read_all import read_all
 from headrace.kafka.transaction import TransactionalProducer
 
 PARTITIONS = 4
-WAIT_S = 30.0
-
-
-def wait_for(look: Callable[[], object], expected: object) -> None:
-    """Wait until a reader sees this: markers are written after a commit returns."""
-    deadline_s = time.monotonic() + WAIT_S
-    while (found := look()) != expected and time.monotonic() < deadline_s:
-        time.sleep(0.05)
-    assert found == expected
 
 
 def values(bootstrap: str, topic: str) -> set[bytes | None]:
@@ -39,7 +29,7 @@ def test_a_first_batch_may_name_the_partition_of_each_record(kafka: str) -> None
     producer.send(topic, [b"5"], [b"key"], partition=1)
     producer.commit({}, None)
 
-    wait_for(lambda: values(kafka, topic), {b"1", b"2", b"3", b"4", b"5"})
+    assert values(kafka, topic) == {b"1", b"2", b"3", b"4", b"5"}
 
 
 def test_what_is_aborted_is_taken_out_and_the_next_counts(kafka: str) -> None:
@@ -52,19 +42,36 @@ def test_what_is_aborted_is_taken_out_and_the_next_counts(kafka: str) -> None:
     producer.send(topic, [b"kept"], [None])
     producer.commit({}, None)
 
-    wait_for(lambda: values(kafka, topic), {b"kept"})
+    assert values(kafka, topic) == {b"kept"}
 
 
 def test_offsets_are_part_of_it(kafka: str) -> None:
     topic = "test.transaction.stranger.v1"
     Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
     producer = TransactionalProducer(kafka, "test", topic)
-    query = OffsetQuery(kafka, topic)
+    query = OffsetQuery(kafka, topic, counts_open=False)
 
     producer.send(topic, [b"1"], [None], partition=0)
     producer.commit({(topic, 0): 7}, query.metadata())
 
-    wait_for(lambda: query.committed([(topic, 0)]), {(topic, 0): 7})
+    assert query.committed([(topic, 0)]) == {(topic, 0): 7}
+    query.close()
+
+
+def test_a_reader_waits_for_what_is_about_to_be_committed(kafka: str) -> None:
+    topic = "test.transaction.open.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    producer = TransactionalProducer(kafka, "test", topic)
+    query = OffsetQuery(kafka, topic, counts_open=False)
+    producer.send(topic, [b"1"], [None], partition=0)
+    producer.flush()
+
+    commit = Timer(0.5, producer.commit, ({(topic, 0): 7}, query.metadata()))
+    commit.start()
+
+    assert values(kafka, topic) == {b"1"}
+    assert query.committed([(topic, 0)]) == {(topic, 0): 7}
+    commit.join()
     query.close()
 
 
@@ -81,7 +88,7 @@ def test_whoever_opens_the_same_name_fences_the_other(kafka: str) -> None:
 
     new.send(topic, [b"new"], [None], partition=0)
     new.commit({}, None)
-    wait_for(lambda: values(kafka, topic), {b"new"})
+    assert values(kafka, topic) == {b"new"}
 
 
 def test_a_setting_that_is_none_is_told(kafka: str) -> None:

@@ -11,7 +11,7 @@ import psycopg
 
 from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
-from headrace.kafka.consumer import read_all
+from headrace.kafka.read_all import read_all
 from headrace.kafka.schema_log import SchemaLog
 from headrace.topology import Topic
 
