@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-capture bench-sink bench-inference bench-fanout takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -66,7 +66,7 @@ image-test: setup ## build the image from a local base and run a worker from it 
 		benchmarks/requirements.lock
 	@touch $@
 
-bench: bench-throughput bench-latency bench-sink bench-inference bench-fanout ## all jobs beside their peers; writes docs/benchmarks.md
+bench: bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth ## all jobs; writes docs/benchmarks.md
 
 bench-throughput: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Streams, Bytewax, Faust
 	$(TIMEOUT) 7200 $(BIN)/python -m benchmarks.throughput
@@ -76,6 +76,12 @@ bench-quick: .venv-bench/.installed ## the same with few records, one round; onl
 
 bench-latency: .venv-bench/.installed ## how long a tick takes through five steps, beside bare hops
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.latency
+
+bench-typed: setup ## the trading graph from typed topics, in one process
+	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.typed
+
+bench-growth: setup ## how cost grows with keys, partitions, workers; how a restore grows with state
+	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.growth
 
 bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 20

@@ -35,8 +35,9 @@ DIFFERENCES_SHOWN = 3
 class Cluster:
     """One broker, asked by clients that are none of the peers'."""
 
-    def __init__(self, bootstrap: str, broker_pid: int) -> None:
+    def __init__(self, bootstrap: str, broker_pid: int, partitions: int = PARTITIONS) -> None:
         self.bootstrap = bootstrap
+        self.partitions = partitions
         self.broker = psutil.Process(broker_pid)
         self._admin = AdminClient({"bootstrap.servers": bootstrap})
         self._registry = SchemaLog(bootstrap)
@@ -52,7 +53,7 @@ class Cluster:
 
     def create(self, topic: str) -> None:
         """Make a topic of as many partitions as all have here, one copy of each."""
-        (future,) = self._admin.create_topics([NewTopic(topic, PARTITIONS, 1)]).values()
+        (future,) = self._admin.create_topics([NewTopic(topic, self.partitions, 1)]).values()
         future.result(ANSWER_S_MAX)
         time.sleep(SETTLE_S)
 
@@ -86,10 +87,10 @@ class Cluster:
         offsets too, by the input offsets committed with them.
         """
         if peer.guarantee == "exactly_once":
-            places = [(setting.input, partition) for partition in range(PARTITIONS)]
+            places = [(setting.input, partition) for partition in range(self.partitions)]
             query = OffsetQuery(self.bootstrap, peer.group(setting))
             return lambda: sum(query.committed(places).values())
-        places = [(setting.output, partition) for partition in range(PARTITIONS)]
+        places = [(setting.output, partition) for partition in range(self.partitions)]
         query = OffsetQuery(self.bootstrap)
         return lambda: sum(query.ends(places).values()) * expected.inputs // expected.records
 
@@ -120,10 +121,10 @@ class Cluster:
                 "fetch.wait.max.ms": 50,
             }
         )
-        consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+        consumer.assign([TopicPartition(topic, number, 0) for number in range(self.partitions)])
         count, last, ended = 0, {}, set()
         heard_at_s = time.monotonic()
-        while len(ended) < PARTITIONS:
+        while len(ended) < self.partitions:
             messages = consumer.consume(READ_RECORDS, 0.2)
             if messages:
                 heard_at_s = time.monotonic()

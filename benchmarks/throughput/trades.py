@@ -58,10 +58,13 @@ class Expected:
     last: Mapping[str, Mapping[str, Any]]
 
 
-def draw(count: int) -> Trades:
-    """Return so many trades; fewer are a prefix of more only by `Trades.first`."""
+def draw(count: int, keys: int = SYMBOLS) -> Trades:
+    """Return so many trades, of so many symbols.
+
+    Fewer are a prefix of more only by `Trades.first`.
+    """
     random = np.random.default_rng(SEED)
-    symbols = random.integers(0, SYMBOLS, count)
+    symbols = random.integers(0, keys, count)
     steps = random.integers(-STEP_TICKS_MAX, STEP_TICKS_MAX, count, endpoint=True)
     by_symbol = np.argsort(symbols, kind="stable")
     walks = np.cumsum(steps[by_symbol])
@@ -70,7 +73,7 @@ def draw(count: int) -> Trades:
     prices = np.empty(count, np.int64)
     prices[by_symbol] = FIRST_PRICE_TICKS + walks
     return Trades(
-        tuple(f"SYM{number:03}" for number in range(SYMBOLS)),
+        tuple(f"SYM{number:03}" for number in range(keys)),
         symbols,
         prices,
         random.integers(1, SIZE_LOTS_MAX, count, endpoint=True),

@@ -10,7 +10,8 @@ RUN = os.environ["BENCH_GROUP"]
 OUTPUT = os.environ["BENCH_OUTPUT"]
 GUARANTEE = os.environ["BENCH_GUARANTEE"]
 SIZE_LOTS_MIN = int(os.environ["BENCH_SIZE_LOTS_MIN"])
-TRADE = Topic(os.environ["BENCH_INPUT"], "trade.v1", key=("symbol",))
+PARTITIONS = int(os.environ.get("BENCH_PARTITIONS", "8"))
+TRADE = Topic(os.environ["BENCH_INPUT"], "trade.v1", key=("symbol",), partitions=PARTITIONS)
 
 
 def no_feed(text: str, options: FeedOptions) -> Feed:  # noqa: ARG001 (what a Source opens)

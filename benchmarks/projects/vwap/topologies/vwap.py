@@ -3,9 +3,9 @@
 from agents.track_vwap import SUM_BY_SYMBOL, track_vwap
 
 from headrace import Source, Step, Topic, Topology
-from topologies._run import GUARANTEE, OUTPUT, RUN, TRADE, no_feed
+from topologies._run import GUARANTEE, OUTPUT, PARTITIONS, RUN, TRADE, no_feed
 
-VWAP = Topic(OUTPUT, "vwap.v1", key=("symbol",))
+VWAP = Topic(OUTPUT, "vwap.v1", key=("symbol",), partitions=PARTITIONS)
 
 TOPOLOGY = Topology(
     name=RUN,
