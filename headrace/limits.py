@@ -47,6 +47,9 @@ JOIN_S = 5.0
 REQUEST_TIMEOUT_S = 15.0
 """One request to the broker for metadata, offsets or topics."""
 
+OFFSETS_AT_ONCE_S = 2.0
+"""A question for offsets by a thread that others wait for."""
+
 POLL_S = 0.05
 """How long a read waits for the first record: how late an idle lane notices a stop."""
 
@@ -86,7 +89,7 @@ MERGE_RECORDS_MAX = 131_072
 """Records a merge holds back while it waits for the other input; beyond it reading pauses."""
 
 MERGE_WAIT_S_MAX = 20.0
-"""How long a merge waits for a record that may have been lost before it goes on without it."""
+"""How long a merge waits for a record before it is found out whether it can still come."""
 
 DETAIL_CHARACTERS_MAX = 2_000
 """Length of a cause's text in the header of a dead letter."""

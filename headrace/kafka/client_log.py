@@ -1,11 +1,17 @@
 """What librdkafka says of itself, in our log."""
 
+from time import monotonic
 from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError
 
 log = structlog.get_logger(__name__)
+
+AGAIN_S = 5.0
+"""While a broker is away each of its clients says so hundreds of times a second."""
+
+TEXTS_MAX = 64
 
 
 class _Quiet:
@@ -15,8 +21,31 @@ class _Quiet:
         log.debug("librdkafka", level=level, text=text % arguments if arguments else text)
 
 
+class Repeats:
+    """Tells which texts were said a moment ago, and how often."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def count(self, text: str, now_s: float) -> int | None:
+        """Return how often a text was kept back since it was last said; None to keep it back."""
+        said_s, kept_back = self._said.get(text, (now_s - AGAIN_S, 0))
+        if now_s - said_s < AGAIN_S:
+            self._said[text] = (said_s, kept_back + 1)
+            return None
+        if len(self._said) >= TEXTS_MAX:
+            self._said.clear()
+        self._said[text] = (now_s, 0)
+        return kept_back
+
+
+_repeats = Repeats()
+
+
 def _tell(error: KafkaError) -> None:
-    log.warning("kafka_connection", error=error.str())
+    kept_back = _repeats.count(error.str(), monotonic())
+    if kept_back is not None:
+        log.warning("kafka_connection", error=error.str(), repeated=kept_back)
 
 
 def logged() -> dict[str, Any]:

@@ -38,6 +38,10 @@ class OffsetQuery:
         """Return the end of each place."""
         return self._offsets(places, OFFSET_END)
 
+    def ends_at_once(self, places: Sequence[Place]) -> Offsets:
+        """Return the same, or raise TransientError within `OFFSETS_AT_ONCE_S`, without retrying."""
+        return self._ask(places, OFFSET_END, limits.OFFSETS_AT_ONCE_S)
+
     def starts(self, places: Sequence[Place]) -> Offsets:
         """Return the first offset of each place."""
         return self._offsets(places, OFFSET_BEGINNING)
@@ -62,12 +66,15 @@ class OffsetQuery:
 
     @over_outages
     def _offsets(self, places: Sequence[Place], which: int) -> Offsets:
+        return self._ask(places, which, limits.REQUEST_TIMEOUT_S)
+
+    def _ask(self, places: Sequence[Place], which: int, timeout_s: float) -> Offsets:
         if not places:
             return {}
         # A time of -1 or -2 stands for the end or the beginning, as in Kafka's own protocol.
         wanted = [TopicPartition(topic, partition, which) for topic, partition in places]
         try:
-            found = self._client.offsets_for_times(wanted, timeout=limits.REQUEST_TIMEOUT_S)
+            found = self._client.offsets_for_times(wanted, timeout=timeout_s)
         except KafkaException as error:
             raise TransientError(f"offsets cannot be read: {error}") from error
         bad = [p for p in found if p.error is not None]

@@ -28,6 +28,7 @@ from headrace.local.timing import reads_itself, timed_runs
 from headrace.runtime.chain import Chain, Dead, LoadedStep, fused, outer_topics
 from headrace.runtime.decoding import decode_part
 from headrace.runtime.emission import Emission, TopicCodec
+from headrace.runtime.merge import ReadOut
 
 
 class LocalGraph:
@@ -182,7 +183,9 @@ class LocalGraph:
             self._route(emission)
 
     def _call(self, task: LocalTask, parts: Sequence[Part]) -> Sequence[Emission]:
-        results = task.chain.process(parts, self.clock_ms / 1_000)
+        now_s = self.clock_ms / 1_000
+        read_out = ReadOut(now_s, frozenset(self._inputs[task.run]) - task.inbox.heads_ms().keys())
+        results = task.chain.process(parts, now_s, read_out)
         for name, records in results.records_in.items():
             work = self.work[name]
             work.records_in += records

@@ -19,6 +19,7 @@ from headrace.runtime.app import HeadraceApp, add_lane, make_app
 from headrace.runtime.chain import LoadedStep, fused, is_exactly_once, outer_topics, tables_of
 from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
 from headrace.runtime.emission import TopicCodec
+from headrace.runtime.gaps import GapWatch
 from headrace.runtime.gateway_lane import gateway_lane
 from headrace.runtime.intake import Intake
 from headrace.runtime.lane import Lane
@@ -195,6 +196,7 @@ class Assembly:
             committer=committer,
             restorer=restorer,
             changelog_end=lambda partition: ends.bounds(topic, partition)[1],
+            gaps=GapWatch(OffsetQuery(bootstrap).ends_at_once),
             owner=owner,
             layout=layout,
             stats=stats,

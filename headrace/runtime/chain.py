@@ -13,7 +13,7 @@ from headrace.batch import Batch, DeadRow, Headers, IntArray, Output, Part
 from headrace.errors import InvariantError
 from headrace.kafka.fetched import RawPart
 from headrace.runtime.emission import Emission, TopicCodec, emission_of
-from headrace.runtime.merge import SequenceMerge, merge_table
+from headrace.runtime.merge import NOT_ASKED, ReadOut, SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
 from headrace.state.tables import Table, TableState
 from headrace.topology import Step
@@ -67,6 +67,8 @@ class Results:
     records_in: Counter[str] = field(default_factory=Counter)
     records_out: Counter[str] = field(default_factory=Counter)
     busy_ns: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    """Records that merges gave up, by step."""
 
 
 class Chain:
@@ -92,22 +94,37 @@ class Chain:
                 self.tables[state.table.name] = state
                 self._merges[step.name] = SequenceMerge(self._empties[step.name], step.merge, state)
 
-    def process(self, parts: Sequence[Part], now_s: float) -> Results:
+    def process(
+        self, parts: Sequence[Part], now_s: float, read_out: ReadOut = NOT_ASKED
+    ) -> Results:
         """Run every step on the parts it reads and on what the steps before it wrote.
 
-        `now_s` is a monotonic clock, for merges that give up on a lost record; agents see none.
+        `now_s` is a monotonic clock, and `read_out` what is known of the ends of the logs: for
+        merges that miss a record; agents see neither.
         """
         results = Results()
         available = {part.topic: part for part in parts}
         for loaded in self._steps:
             started_ns = time.perf_counter_ns()
-            batch = self._batch(loaded, available, now_s)
+            batch = self._batch(loaded, available, now_s, read_out, results)
             if batch is None:
                 continue
             output = self._call(loaded, batch)
             self._collect(loaded, batch, output, results, available)
             results.busy_ns[loaded.step.name] += time.perf_counter_ns() - started_ns
         return results
+
+    def misses(self, now_s: float, asked_s: float) -> list[str]:
+        """Return the topics whose ends a merge has to know to give a record up, or wait on.
+
+        None if it knows enough of them as of `asked_s`.
+        """
+        return [
+            topic.name
+            for loaded in self._steps
+            if loaded.step.merge and self._merges[loaded.step.name].asks(now_s, asked_s)
+            for topic in loaded.step.reads
+        ]
 
     def held_offsets(self) -> dict[str, int]:
         """Return by topic the first offset that is read but not processed yet."""
@@ -140,14 +157,20 @@ class Chain:
         }
 
     def _batch(
-        self, loaded: LoadedStep, available: Mapping[str, Part], now_s: float
+        self,
+        loaded: LoadedStep,
+        available: Mapping[str, Part],
+        now_s: float,
+        read_out: ReadOut,
+        results: Results,
     ) -> Batch | None:
         step = loaded.step
         mine = [available[topic.name] for topic in step.reads if topic.name in available]
         merge = self._merges.get(step.name)
         if merge is not None:
-            batch, counts = merge.add(mine, now_s)
+            batch, counts = merge.add(mine, now_s, read_out)
             self._count(step, counts)
+            results.lost[step.name] += counts.get("merge_gap_skipped", 0)
             return batch
         if not any(len(part) for part in mine):
             return None

@@ -1,6 +1,8 @@
 """One order out of several inputs: records of a stream are counted over all of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import pyarrow.compute as pc
@@ -20,12 +22,28 @@ def merge_table(step: str) -> RowTable:
     return RowTable(f"{step}.merge_by_stream.v1", NEXT_DTYPE)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadOut:
+    """The topics that were read at least to where they ended at `asked_s` (monotonic)."""
+
+    asked_s: float = -inf
+    topics: frozenset[str] = frozenset()
+
+
+NOT_ASKED = ReadOut()
+
+
 class SequenceMerge:
     """Holds records back until all before them in their stream have come, whatever their topic.
 
     A stream is named by `fields`; its records carry `sequence`: 1, 2, 3, … over all inputs.
     A record that comes again is dropped. The result does not depend on how the inputs are cut into
     batches or which of them is ahead.
+
+    A record counts as lost only when it cannot come any more: its stream has waited for
+    `MERGE_WAIT_S_MAX`, and every topic has either given a later one of the stream, or was read to
+    where it ended then. Time alone tells nothing: it passes as well while Kafka is away, or while
+    this process stands.
     """
 
     def __init__(self, empty: Mapping[str, Part], fields: Sequence[str], state: RowState) -> None:
@@ -35,16 +53,26 @@ class SequenceMerge:
         self._fields = list(fields)
         self._state = state
         self._held: dict[str, Part] = {}
-        self._held_since_s: float | None = None
+        self._waits: dict[int, tuple[int, float]] = {}
+        """By stream the sequence it waits for, and since when."""
 
     def held(self) -> dict[str, Part]:
         """Return the records that wait, by topic."""
         return self._held
 
-    def add(self, parts: Sequence[Part], now_s: float) -> tuple[Batch | None, dict[str, int]]:
+    def asks(self, now_s: float, asked_s: float) -> bool:
+        """Say whether a stream waits too long for what is known of the logs as of `asked_s`."""
+        return self._is_full() or any(
+            asked_s - since_s < limits.MERGE_WAIT_S_MAX < now_s - since_s
+            for _, since_s in self._waits.values()
+        )
+
+    def add(
+        self, parts: Sequence[Part], now_s: float, read_out: ReadOut = NOT_ASKED
+    ) -> tuple[Batch | None, dict[str, int]]:
         """Return the records that are due, in order, with those held back before; and counts.
 
-        `now_s` is a monotonic clock: it only decides when to give a missing record up for lost.
+        `now_s` is a monotonic clock: it only tells how long streams wait.
         """
         together = [part for part in self._with_held(parts) if len(part)]
         if not together:
@@ -52,16 +80,13 @@ class SequenceMerge:
         streams, sequences, times = self._columns(together)
         verdict = self._judge(streams, sequences)
         counts = {"merge_duplicate": int((verdict == DUPLICATE).sum())}
-        waits = bool((verdict == WAIT).any())
-        if waits and self._is_lost(now_s, int((verdict == WAIT).sum())):
-            counts["merge_gap_skipped"] = self._skip(streams, sequences, verdict)
+        self._note_waits(streams[verdict == WAIT], now_s)
+        lost = self._lost(together, streams, verdict, read_out)
+        if lost:
+            counts["merge_gap_skipped"] = self._skip(lost, streams, sequences, verdict)
             verdict = self._judge(streams, sequences, verdict)
-            waits = bool((verdict == WAIT).any())
+            self._note_waits(streams[verdict == WAIT], now_s)
         self._hold(together, verdict)
-        if not waits or (verdict == READY).any():
-            self._held_since_s = now_s if waits else None
-        elif self._held_since_s is None:
-            self._held_since_s = now_s
         return self._batch(together, verdict, streams, sequences, times), counts
 
     def _with_held(self, parts: Sequence[Part]) -> list[Part]:
@@ -119,22 +144,48 @@ class SequenceMerge:
         np.maximum.at(following, stream[due], sequence[due] + 1)
         return verdict
 
-    def _is_lost(self, now_s: float, waiting: int) -> bool:
-        if waiting > 2 * limits.MERGE_RECORDS_MAX:
-            return True
-        since = self._held_since_s
-        return since is not None and now_s - since > limits.MERGE_WAIT_S_MAX
+    def _is_full(self) -> bool:
+        return sum(len(part) for part in self._held.values()) > 2 * limits.MERGE_RECORDS_MAX
 
-    def _skip(self, streams: IntArray, sequences: IntArray, verdict: IntArray) -> int:
-        """Move every waiting stream on to the first record there is; return how many are lost."""
+    def _note_waits(self, waiting: IntArray, now_s: float) -> None:
+        """Note of each stream that waits for which record, and since when it waits for that one."""
+        following = self._state.rows["next"]
+        before, self._waits = self._waits, {}
+        for stream in np.unique(waiting).tolist():
+            missing = int(following[stream])
+            noted, since_s = before.get(stream, (missing, now_s))
+            self._waits[stream] = (missing, since_s if noted == missing else now_s)
+
+    def _lost(
+        self, parts: Sequence[Part], streams: IntArray, verdict: IntArray, read_out: ReadOut
+    ) -> list[int]:
+        """Return the streams whose missing record cannot come any more."""
+        bound_s = inf if self._is_full() else read_out.asked_s - limits.MERGE_WAIT_S_MAX
+        late = {stream for stream, (_, since_s) in self._waits.items() if since_s <= bound_s}
+        if not late:
+            return []
+        later_in: dict[str, set[int]] = {}
+        start = 0
+        for part in parts:
+            rows = slice(start, start + len(part))
+            later_in[part.topic] = set(streams[rows][verdict[rows] == WAIT].tolist())
+            start += len(part)
+        for topic in self._topics:
+            if topic not in read_out.topics:
+                late &= later_in.get(topic, set())
+        return sorted(late)
+
+    def _skip(
+        self, lost: Sequence[int], streams: IntArray, sequences: IntArray, verdict: IntArray
+    ) -> int:
+        """Move these streams on to the first record there is; return how many are lost."""
         waiting = verdict == WAIT
         first = np.full(len(self._state.rows), np.iinfo(np.int64).max)
         np.minimum.at(first, streams[waiting], sequences[waiting])
-        numbers = np.unique(streams[waiting])
         following = self._state.rows["next"]
-        lost = int((first[numbers] - following[numbers]).sum())
-        following[numbers] = first[numbers]
-        return lost
+        count = int((first[lost] - following[lost]).sum())
+        following[lost] = first[lost]
+        return count
 
     def _hold(self, parts: Sequence[Part], verdict: IntArray) -> None:
         self._held = {}

@@ -16,6 +16,7 @@ from headrace.runtime.chain import Dead, LoadedStep, Results
 from headrace.runtime.committer import Committer
 from headrace.runtime.dead_letters import send_dead
 from headrace.runtime.emission import send_emission
+from headrace.runtime.gaps import GapWatch
 from headrace.runtime.stats import Stats
 from headrace.runtime.task import Task, open_task, places_of
 from headrace.state.restorer import Restorer
@@ -40,6 +41,7 @@ class ChainProcessor:
         committer: Committer,
         restorer: Restorer,
         changelog_end: Callable[[int], int],
+        gaps: GapWatch,
         owner: str,
         layout: str,
         stats: Stats,
@@ -49,6 +51,7 @@ class ChainProcessor:
         self._committer = committer
         self._restorer = restorer
         self._changelog_end = changelog_end
+        self._gaps = gaps
         self._owner = owner
         self._layout = layout
         self._stats = stats
@@ -202,11 +205,16 @@ class ChainProcessor:
     def _close(self, partitions: Iterable[int]) -> None:
         for partition in list(partitions):
             self._tasks.pop(partition).store.close()
+            self._gaps.forget(partition)
             self._stats.set_counts(self._counts_owner(partition), Counter())
 
     def _run(self, partition: int, parts: Sequence[Part]) -> None:
         task = self._tasks[partition]
-        results = task.chain.process(parts, time.monotonic())
+        now_s = time.monotonic()
+        results = task.chain.process(parts, now_s, self._gaps.look(partition, task, now_s))
+        for name, records in results.lost.items():
+            if records:
+                log.error("merge_gap_skipped", step=name, partition=partition, records=records)
         if results.records_in:
             task.is_dirty = True
         send_dead(self._producer, results.dead)

@@ -25,6 +25,7 @@ from headrace.kafka.fetched import Offsets, RawPart
 from headrace.runtime.chain import LoadedStep
 from headrace.runtime.committer import ExactlyOnce
 from headrace.runtime.emission import TopicCodec
+from headrace.runtime.gaps import GapWatch
 from headrace.runtime.processor import ChainProcessor
 from headrace.runtime.stats import Stats
 from headrace.runtime.task import Task
@@ -158,6 +159,7 @@ def chain_processor(
         committer=ExactlyOnce(producer, Changelog(CHANGELOG, producer)),  # type: ignore[arg-type]
         restorer=FakeRestorer(log, folder),  # type: ignore[arg-type]  # a fake
         changelog_end=lambda _: 0,
+        gaps=GapWatch(lambda places: dict.fromkeys(places, 0)),
         owner=owner,
         layout=layout_of([SUM_BY_KEY]),
         stats=Stats(),

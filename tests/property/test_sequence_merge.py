@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headrace import limits
 from headrace.batch import Batch, Part
-from headrace.runtime.merge import SequenceMerge, merge_table
+from headrace.runtime.merge import ReadOut, SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
 from headrace.state.tables import RowState
 
@@ -16,6 +16,7 @@ SCHEMA = pa.schema(
     [("stream", pa.string()), ("sequence", pa.int64()), ("receive_time_ns", pa.int64())]
 )
 TOPICS = ("left", "right")
+LEFT, BOTH = frozenset({"left"}), frozenset(TOPICS)
 
 Row = tuple[str, int]
 """A stream and a sequence in it."""
@@ -105,16 +106,92 @@ def test_records_that_come_again_are_dropped(
     assert counts["merge_duplicate"] == len(rows)
 
 
-def test_a_lost_record_is_given_up_only_after_the_written_bound() -> None:
+LATE_S = limits.MERGE_WAIT_S_MAX + 0.1
+
+
+def test_a_lost_record_is_given_up_once_it_cannot_come_any_more() -> None:
     merge = new_merge()
 
     early, _ = merge.add([part("left", [("a", 1), ("a", 3), ("a", 4)], 0)], 0.0)
-    within, _ = merge.add([], limits.MERGE_WAIT_S_MAX)
-    late, counts = merge.add([], limits.MERGE_WAIT_S_MAX + 0.1)
+    within, _ = merge.add([], 19.0, ReadOut(19.0, BOTH))
+    late, counts = merge.add([], LATE_S, ReadOut(LATE_S, BOTH))
 
     assert rows_of(early) == [("a", 1)]
     assert within is None
     assert rows_of(late) == [("a", 3), ("a", 4)]
+    assert counts["merge_gap_skipped"] == 1
+
+
+def test_a_record_that_may_still_come_is_waited_for_however_long_it_takes() -> None:
+    """A commit or a frozen process took half a minute: the other topic was not read meanwhile."""
+    merge = new_merge()
+    merge.add([part("left", [("a", 1), ("a", 3)], 0)], 0.0)
+
+    waiting, _ = merge.add([part("left", [("a", 4)], 2)], 31.0, ReadOut(31.0, LEFT))
+    whole, counts = merge.add([part("right", [("a", 2)], 0)], 31.1, ReadOut(31.0, LEFT))
+
+    assert waiting is None
+    assert rows_of(whole) == [("a", 2), ("a", 3), ("a", 4)]
+    assert not any(counts.values())
+
+
+def test_what_was_known_before_the_wait_was_over_does_not_count() -> None:
+    merge = new_merge()
+    merge.add([part("left", [("a", 3)], 0)], 0.0)
+
+    batch, _ = merge.add([], 60.0, ReadOut(limits.MERGE_WAIT_S_MAX - 0.1, BOTH))
+
+    assert batch is None
+    assert merge.asks(60.0, limits.MERGE_WAIT_S_MAX - 0.1)
+    assert not merge.asks(60.0, LATE_S)
+
+
+def test_a_topic_that_has_gone_on_need_not_be_read_to_its_end() -> None:
+    merge = new_merge()
+    merge.add([part("left", [("a", 1), ("a", 3)], 0), part("right", [("a", 4)], 0)], 0.0)
+
+    batch, counts = merge.add([], LATE_S, ReadOut(LATE_S))
+
+    assert rows_of(batch) == [("a", 3), ("a", 4)]
+    assert counts["merge_gap_skipped"] == 1
+
+
+def test_a_stream_is_given_up_whatever_the_others_do() -> None:
+    merge = new_merge()
+    merge.add([part("left", [("a", 3), ("b", 1)], 0)], 0.0)
+    merge.add([part("left", [("b", 2), ("b", 4)], 2)], 10.0)
+
+    batch, counts = merge.add([part("right", [("b", 3)], 0)], LATE_S, ReadOut(LATE_S, BOTH))
+
+    assert sorted(rows_of(batch)) == [("a", 3), ("b", 3), ("b", 4)]
+    assert counts["merge_gap_skipped"] == 2
+
+
+def test_a_stream_that_got_on_waits_anew() -> None:
+    merge = new_merge()
+    merge.add([part("left", [("a", 2), ("a", 4)], 0)], 0.0)
+    merge.add([part("right", [("a", 1)], 0)], 15.0)
+
+    batch, _ = merge.add([], 25.0, ReadOut(25.0, BOTH))
+
+    assert batch is None
+    assert not merge.asks(25.0, 0.0)
+
+
+def test_too_many_records_are_not_held_for_one_that_cannot_come(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "MERGE_RECORDS_MAX", 2)
+    merge = new_merge()
+    merge.add([part("left", [("a", n) for n in range(2, 8)], 0)], 0.0)
+
+    is_asking = merge.asks(0.1, 0.0)
+    waiting, _ = merge.add([], 0.1, ReadOut(0.1, LEFT))
+    batch, counts = merge.add([], 0.2, ReadOut(0.1, BOTH))
+
+    assert is_asking
+    assert waiting is None
+    assert rows_of(batch) == [("a", n) for n in range(2, 8)]
     assert counts["merge_gap_skipped"] == 1
 
 
