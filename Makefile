@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-tutorial test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -38,17 +38,20 @@ halt: setup ## stop all trading: no order leaves any more until `headrace contro
 	$(BIN)/headrace control trading halt
 
 test: setup ## every test that needs nothing but this machine
-	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow" --durations=15 $(PARALLEL)
 
 test-nightly: setup ## all tests with ten times the examples, and the slow ones that need no special system
 	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m "not slow" --hypothesis-profile=nightly --timeout=1800 $(PARALLEL)
 	@# Alone: what these tell may just as well be that the machine was busy.
 	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m slow --ignore=tests/integration/test_sink_timescale.py
 
+test-tutorial: setup ## docs/tutorial.md to the letter, in an empty folder
+	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_tutorial.py
+
 test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages, unpacked aside)
 	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py
 
-faults: setup ## ten seeds of faults against the trading graph; writes docs/faults.md
+faults: setup ## ten seeds of faults against the trading graph, two storms at a time; writes docs/faults.md
 	$(TIMEOUT) 7200 $(BIN)/python -m benchmarks.faults
 
 faults-short: setup ## one short storm on a small sample project

@@ -34,6 +34,7 @@ def blocks() -> Iterator[Block]:
         yield Block(language, title, mark, text)
 
 
+@pytest.mark.slow  # two minutes; `make test-tutorial`
 @pytest.mark.timeout(900)
 def test_the_tutorial_works_to_the_letter(tmp_path: Path) -> None:
     # As a person's shell would: `cd` holds for the blocks that follow.
