@@ -15,7 +15,7 @@ from headrace import Batch, Output, RowTable
 from headrace.batch import BoolArray, FloatArray, IntArray
 from headrace.state.tables import RowState
 from schemas import topics
-from schemas.instruments import UnknownInstrumentError, instrument_of
+from schemas.instruments import Instrument, UnknownInstrumentError, instrument_of
 from schemas.streams import streams_of
 
 TABLE = RowTable(
@@ -25,19 +25,21 @@ TABLE = RowTable(
 """Of each stream: the last signal seen, and when an order was last asked for. 16 bytes."""
 
 
+INTEGERS = (
+    *("sequence", "receive_time_ns", "quote_time_ns"),
+    *("bid_price_ticks", "ask_price_ticks"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class _Signals:
     """A batch of predictions; `state_rows` says where in the table each one's stream is."""
 
     records: pa.RecordBatch
+    columns: dict[str, IntArray]
     groups: list[IntArray]
     state: RowState
     state_rows: IntArray
-
-    def integers(self, name: str) -> IntArray:
-        """Return an integer column."""
-        column: IntArray = self.records.column(name).to_numpy()
-        return column
 
 
 def request_orders(batch: Batch, state: RowState, rule: DecisionRule) -> Output:
@@ -64,8 +66,7 @@ def request_orders(batch: Batch, state: RowState, rule: DecisionRule) -> Output:
     box.count("prediction_quote_invalid", int(np.count_nonzero(asked & ~sound)))
     whole: BoolArray = batch.records.column("book_valid").to_numpy(zero_copy_only=False)
     box.count("prediction_book_invalid", int(np.count_nonzero(asked & sound & ~whole)))
-    for row in np.flatnonzero(asked & sound & whole).tolist():
-        _decide(row, BUY if sides[row] > 0 else SELL, signals, rule, box)
+    _decide(np.flatnonzero(asked & sound & whole), sides, signals, rule, box)
     return box.output()
 
 
@@ -74,12 +75,13 @@ def _read(records: pa.RecordBatch, state: RowState) -> _Signals:
     state_rows = np.empty(records.num_rows, np.int64)
     for index, rows in zip(state.index_of(names).tolist(), groups, strict=True):
         state_rows[rows] = index
-    return _Signals(records, groups, state, state_rows)
+    columns = {name: records.column(name).to_numpy() for name in INTEGERS}
+    return _Signals(records, columns, groups, state, state_rows)
 
 
 def _mark_seen(signals: _Signals) -> BoolArray:
     """Say which rows are new signals and remember the last of each stream."""
-    sequence = signals.integers("sequence")
+    sequence = signals.columns["sequence"]
     fresh = np.zeros(len(sequence), np.bool_)
     for rows in signals.groups:
         seen = signals.state.rows[signals.state_rows[rows[0]]]
@@ -99,39 +101,72 @@ def _sides(up: FloatArray, down: FloatArray, rule: DecisionRule) -> IntArray:
 def _sound_quotes(signals: _Signals) -> BoolArray:
     """Say where the decision's quote may be acted on."""
     valid: BoolArray = signals.records.column("quote_valid").to_numpy(zero_copy_only=False)
-    bid, ask = signals.integers("bid_price_ticks"), signals.integers("ask_price_ticks")
-    quote_time_ns = signals.integers("quote_time_ns")
-    known = (quote_time_ns > 0) & (quote_time_ns <= signals.integers("receive_time_ns"))
+    bid, ask = signals.columns["bid_price_ticks"], signals.columns["ask_price_ticks"]
+    quote_time_ns = signals.columns["quote_time_ns"]
+    known = (quote_time_ns > 0) & (quote_time_ns <= signals.columns["receive_time_ns"])
     return valid & (bid > 0) & (bid <= ask) & known
 
 
-def _decide(row: int, side: str, signals: _Signals, rule: DecisionRule, box: Outbox) -> None:
-    """Ask for an order unless the instrument is unknown, cooling down or too dear for a lot."""
+def _decide(
+    rows: IntArray, sides: IntArray, signals: _Signals, rule: DecisionRule, box: Outbox
+) -> None:
+    """Ask for orders, row by row, unless the instrument is unknown or was asked for just before.
+
+    Nearly all rows end here, so what tells them is looked up a stream, not a row.
+    """
+    instruments = _instruments(signals)
+    last_ns = signals.state.rows["last_request_time_ns"]
+    times_ns = signals.columns["receive_time_ns"][rows].tolist()
+    streams = signals.state_rows[rows].tolist()
+    cooling = 0
+    for row, time_ns, stream in zip(rows.tolist(), times_ns, streams, strict=True):
+        instrument = instruments[stream]
+        if isinstance(instrument, UnknownInstrumentError):
+            box.bury(0, row, "instrument_unknown", str(instrument))
+            continue
+        if last_ns[stream] and time_ns - last_ns[stream] < rule.cooldown_ns:
+            cooling += 1
+            continue
+        request = _request(row, BUY if sides[row] > 0 else SELL, instrument, signals, rule)
+        if request is None:
+            box.count("prediction_size_zero")
+            continue
+        last_ns[stream] = time_ns
+        box.emit(topics.ORDER_REQUEST, request, cause=row)
+        box.count("prediction_requested")
+    box.count("prediction_cooldown", cooling)
+
+
+def _instruments(signals: _Signals) -> dict[int, Instrument | UnknownInstrumentError]:
+    """Return the instrument of each stream, or why it has none, by the stream's row of state."""
+    names = signals.records.column("instrument")
+    found: dict[int, Instrument | UnknownInstrumentError] = {}
+    for rows in signals.groups:
+        stream = int(signals.state_rows[rows[0]])
+        try:
+            found[stream] = instrument_of(names[int(rows[0])].as_py())
+        except UnknownInstrumentError as error:
+            found[stream] = error
+    return found
+
+
+def _request(
+    row: int, side: str, instrument: Instrument, signals: _Signals, rule: DecisionRule
+) -> OrderRequest | None:
+    """Return the request a signal causes; None if the instrument is too dear for a lot."""
     name, source = (signals.records.column(each)[row].as_py() for each in ("instrument", "source"))
-    try:
-        instrument = instrument_of(name)
-    except UnknownInstrumentError as error:
-        box.bury(0, row, "instrument_unknown", str(error))
-        return
-    time_ns = int(signals.integers("receive_time_ns")[row])
-    seen = signals.state.rows[signals.state_rows[row]]
-    last_ns = int(seen["last_request_time_ns"])
-    if last_ns and time_ns - last_ns < rule.cooldown_ns:
-        box.count("prediction_cooldown")
-        return
-    bid = int(signals.integers("bid_price_ticks")[row])
-    ask = int(signals.integers("ask_price_ticks")[row])
+    time_ns = int(signals.columns["receive_time_ns"][row])
+    bid = int(signals.columns["bid_price_ticks"][row])
+    ask = int(signals.columns["ask_price_ticks"][row])
     limit = rule.buy_limit_ticks(ask) if side == BUY else rule.sell_limit_ticks(bid)
     # Sized at the dearer of the two prices, so that no order is worth more than the rule says.
     quantity = lots_for_notional(
         instrument, max(limit, ask), rule.order_notional_e8, step_lots=rule.quantity_step_lots
     )
     if quantity == 0:
-        box.count("prediction_size_zero")
-        return
-    seen["last_request_time_ns"] = time_ns
-    sequence = int(signals.integers("sequence")[row])
-    request = OrderRequest(
+        return None
+    sequence = int(signals.columns["sequence"][row])
+    return OrderRequest(
         request_id=request_id_of(rule.account, rule.strategy, name, source, sequence),
         account=rule.account,
         strategy=rule.strategy,
@@ -143,10 +178,8 @@ def _decide(row: int, side: str, signals: _Signals, rule: DecisionRule, box: Out
         limit_price_ticks=limit,
         bid_price_ticks=bid,
         ask_price_ticks=ask,
-        quote_time_ns=int(signals.integers("quote_time_ns")[row]),
+        quote_time_ns=int(signals.columns["quote_time_ns"][row]),
         quote_valid=True,
         book_valid=True,
         request_time_ns=time_ns,
     )
-    box.emit(topics.ORDER_REQUEST, request, cause=row)
-    box.count("prediction_requested")
