@@ -36,7 +36,8 @@ def name_of(command: Sequence[str]) -> str:
 def sample_tree(root: psutil.Process) -> dict[str, Process]:
     """Return each named process of a tree; those that end meanwhile are left out."""
     found: dict[str, Process] = {}
-    for process in sorted([root, *root.children(recursive=True)], key=lambda p: p.pid):
+    # By age, not by number: those come round, and a group's first process tells a restart.
+    for process in sorted([root, *root.children(recursive=True)], key=lambda p: p.create_time()):
         try:
             name = name_of(process.cmdline())
             if name:
