@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-tutorial test-timescale faults faults-short faults-broken image-test lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-tutorial test-timescale faults faults-short faults-broken image-test docs lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -68,6 +68,15 @@ image-test: setup ## build the image from a local base and run a worker from it 
 	$(BIN)/uv pip sync --quiet --python .venv-bench/bin/python --compile-bytecode --require-hashes \
 		benchmarks/requirements.lock
 	@touch $@
+
+.venv-docs/.installed: $(STAMP) docs/requirements.lock
+	$(PYTHON) -m venv .venv-docs
+	$(BIN)/uv pip sync --quiet --python .venv-docs/bin/python --require-hashes docs/requirements.lock
+	@touch $@
+
+docs: .venv-docs/.installed ## the documentation as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(TIMEOUT) 300 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "built: site/index.html"
 
 bench: bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth ## all jobs; writes docs/benchmarks.md
 
