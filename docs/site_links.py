@@ -1,4 +1,4 @@
-"""A hook of MkDocs: links to files beside docs/ are for readers of the repository, not of the site."""
+"""A hook of MkDocs: links that leave docs/ are for readers of the repository, not of the site."""
 
 import posixpath
 import re
