@@ -10,6 +10,12 @@ WINDOWS_A_KEY_MAX = 4_096
 WINDOWS_A_RECORD_MAX = 1_024
 """Windows one record can be in: what a batch of hopping windows multiplies its records by."""
 
+ROWS_A_WINDOW_MAX = 16_384
+"""Rows of one sliding window: a minute at 270 a second; floats are added up row by row."""
+
+SLIDING_ROWS_MAX = 131_072
+"""Rows sliding windows hold in one partition, over all keys: 20 s at 6,500 a second."""
+
 SESSION_LENGTH_NS_MAX = 86_400_000_000_000
 """Longest session unless its declaration says less: a day; one that never pauses is cut there."""
 

@@ -10,7 +10,21 @@ import pyarrow.compute as pc
 import pytest
 
 from headrace import Batch, Output, Step, Topic
-from headrace.operators import HeldRows, IntervalJoin, Joined, Rows, Sides, operator_table, sides_of
+from headrace.operators import (
+    Count,
+    FloatSum,
+    HeldRows,
+    IntervalJoin,
+    Joined,
+    OneValue,
+    Rows,
+    Sides,
+    SlidingWindows,
+    Windowed,
+    operator_table,
+    sides_of,
+)
+from headrace.operators.table import Operator
 from headrace.state.tables import ObjectState
 from headrace.testing import TestDriver
 from tests.local_graphs import ASIDE, PROJECT, SCHEMA, WORD
@@ -21,6 +35,17 @@ OUT = Topic("test.out.v1", SCHEMA, key=("account",), partitions=1)
 
 PAIRS = IntervalJoin(
     RECORD, RECORD, lower_ns=-20, upper_ns=20, lateness_ns=10, unmatched="null", late="dead"
+)
+SPANS = SlidingWindows(
+    pa.schema({"reason": pa.string(), "tenth": pa.float64()}),
+    span_ns=100,
+    aggregates={
+        "count": Count(),
+        "sum": FloatSum("tenth"),
+        "least": OneValue("tenth", "min", "float"),
+    },
+    lateness_ns=10,
+    rows_a_window_max=5,
 )
 
 
@@ -36,7 +61,7 @@ def joining(join: IntervalJoin) -> Callable[[Batch, ObjectState[Any]], Output]:
             records.filter(pc.invert(is_right)),
             records.filter(is_right),
         )
-        return said(join.add(state.edit("join"), rows, sides))
+        return said(join.add(state.edit("operator"), rows, sides))
 
     return join_rows
 
@@ -57,12 +82,45 @@ def said(joined: Joined) -> Output:
     return Output({OUT.name: records}, left_out.dead(), left_out.counts, {OUT.name: joined.causes})
 
 
-def step_of(operator: IntervalJoin, agent: Callable[..., Output], *reads: Topic) -> Step:
-    table = operator_table("join_rows.row_by_operator.v1", {"join": operator})
-    return Step("join", agent, reads=reads, writes=(OUT,), table=table)
+def windowing(windows: SlidingWindows) -> Callable[[Batch, ObjectState[Any]], Output]:
+    """Return an agent that says of every row what its window holds."""
+
+    def window_rows(batch: Batch, state: ObjectState[Any]) -> Output:
+        records = batch.records
+        times = records.column("event_time_ns")
+        rows = Rows(records.column("account"), times.to_numpy())
+        records = records.append_column("tenth", pc.divide(times.cast(pa.float64()), 10.0))
+        return window_output(windows.add(state.edit("operator"), rows, records))
+
+    return window_rows
 
 
-STEPS = {"interval join": step_of(PAIRS, joining(PAIRS), BOTH)}
+def window_output(found: Windowed) -> Output:
+    """Return a record a row that came out: all that it says, as a text."""
+    names = [name for name in found.records.schema.names if name != "key"]
+    told = [str(row) for row in found.records.select(names).to_pylist()]
+    records = pa.RecordBatch.from_pydict(
+        {
+            "account": found.records.column("key"),
+            "state": pa.array(["ACTIVE"] * len(told)),
+            "reason": pa.array(told, pa.string()),
+            "event_time_ns": pa.array(found.causes * 0),
+        }
+    )
+    counts = found.left_out.counts
+    return Output({OUT.name: records}, found.left_out.dead(), counts, {OUT.name: found.causes})
+
+
+def step_of(operator: Operator, agent: Callable[..., Output], *reads: Topic) -> Step:
+    name = "agent.row_by_operator.v1"
+    table = operator_table(name, {"operator": operator})
+    return Step("step", agent, reads=reads, writes=(OUT,), table=table)
+
+
+STEPS = {
+    "interval join": step_of(PAIRS, joining(PAIRS), BOTH),
+    "sliding windows": step_of(SPANS, windowing(SPANS), BOTH),
+}
 
 
 def stream(count: int) -> list[dict[str, Any]]:
@@ -115,14 +173,14 @@ def test_late_rows_of_a_join_become_dead_letters() -> None:
 
     driver.pipe(BOTH, [row, row | {"event_time_ns": 989}, row | {"event_time_ns": 990}])
 
-    assert driver.counts["join.late_left"] == 1
+    assert driver.counts["step.late_left"] == 1
     assert driver.dead(BOTH).column("cause").to_pylist() == ["late"]
 
 
 def test_two_topics_are_the_two_sides() -> None:
     def join_topics(batch: Batch, state: ObjectState[HeldRows]) -> Output:
         rows, sides = sides_of(batch, key="account", time="event_time_ns", order="event_time_ns")
-        return said(PAIRS.add(state.edit("join"), rows, sides))
+        return said(PAIRS.add(state.edit("operator"), rows, sides))
 
     step = step_of(PAIRS, join_topics, WORD, ASIDE)
     driver = TestDriver(step, project=PROJECT)
