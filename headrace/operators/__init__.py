@@ -11,11 +11,14 @@ from headrace.operators.aggregates import (
     Vwap,
     ohlcv,
 )
-from headrace.operators.as_of_join import AsOfJoin, Joined, Sides
+from headrace.operators.as_of_join import AsOfJoin
 from headrace.operators.deduplicate import Deduplicate, Distinct
-from headrace.operators.join_state import JoinState
+from headrace.operators.held_rows import HeldRows
+from headrace.operators.interval_join import IntervalJoin
 from headrace.operators.rate_limit import Limited, RateLimit
 from headrace.operators.rows import Rows
+from headrace.operators.sides import Joined, Sides, sides_of
+from headrace.operators.sliding import SlidingWindows
 from headrace.operators.table import operator_table
 from headrace.operators.window_kinds import Hopping, Session, tumbling
 from headrace.operators.window_state import WindowState
@@ -29,9 +32,10 @@ __all__ = [
     "Distinct",
     "FloatSum",
     "Fold",
+    "HeldRows",
     "Hopping",
     "IntSum",
-    "JoinState",
+    "IntervalJoin",
     "Joined",
     "Limited",
     "Mean",
@@ -40,11 +44,13 @@ __all__ = [
     "Rows",
     "Session",
     "Sides",
+    "SlidingWindows",
     "Vwap",
     "WindowState",
     "Windowed",
     "Windows",
     "ohlcv",
     "operator_table",
+    "sides_of",
     "tumbling",
 ]

@@ -1,85 +1,24 @@
 """To each row of one side the last row of the other at or before its time, of the same key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 
-from headrace.batch import BoolArray, IntArray
-from headrace.errors import InvariantError, UsageError
-from headrace.operators.join_state import (
-    LEFT,
-    NONE,
-    RIGHT,
-    Held,
-    JoinState,
-    concatenated,
-    load_join,
-    matched,
-)
+from headrace.batch import IntArray
+from headrace.operators.held_rows import LEFT, NONE, RIGHT, Held, HeldRows, load_held
 from headrace.operators.limits import LEFT_ROWS_MAX, RIGHT_ROWS_MAX
-from headrace.operators.rows import (
-    LATE,
-    PUNCTUATION,
-    TAKEN,
-    Fates,
-    LatePolicy,
-    LeftOut,
-    Rows,
-    key_ranks,
-    latest_at,
-    require_span,
+from headrace.operators.rows import LatePolicy, Rows, key_ranks, require_span
+from headrace.operators.sides import (
+    Call,
+    Joined,
+    Sides,
+    UnmatchedPolicy,
+    joined_records,
+    require_most,
 )
-
-UnmatchedPolicy: TypeAlias = Literal["null", "drop"]
-"""What becomes of left rows without a right one: they come out with nulls, or are only counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """What came of adding rows.
-
-    `records` has the columns key, time_ns (the left row's), right_time_ns (null where there is no
-    right row), those of the left side, and those of the right side with `right_` before their
-    names. `causes` is for each of its rows the row of the call by which it was known.
-    """
-
-    records: pa.RecordBatch
-    causes: IntArray
-    left_out: LeftOut
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """Which rows of a call are left ones, and the columns of each side's rows, in their order.
-
-    Shapes:  is_left (n,); `left` and `right` as many rows as there are of that side, those that
-             only tell the time not counted.
-    """
-
-    is_left: BoolArray
-    left: pa.RecordBatch
-    right: pa.RecordBatch
-
-
-@dataclass(slots=True)
-class _Call:
-    """One call of `add`: fates are written in place, what comes out is gathered."""
-
-    rows: Rows
-    orders: IntArray
-    fates: Fates
-    is_left: BoolArray
-    record_rows: IntArray
-    records: tuple[pa.RecordBatch, pa.RecordBatch]
-    counts: dict[str, int] = field(default_factory=dict)
-    found: list[tuple[pa.RecordBatch, IntArray]] = field(default_factory=list)
-
-    def count(self, name: str, number: int) -> None:
-        if number:
-            self.counts[name] = self.counts.get(name, 0) + number
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,122 +59,60 @@ class AsOfJoin:
         """Refuse a join that cannot be."""
         require_span("tolerance_ns of a join", self.tolerance_ns)
         require_span("lateness_ns of a join", self.lateness_ns)
-        for name, rows, most in (
-            ("left_rows_max", self.left_rows_max, LEFT_ROWS_MAX),
-            ("right_rows_max", self.right_rows_max, RIGHT_ROWS_MAX),
-        ):
-            if not 1 < rows <= most:
-                raise UsageError(f"operator, join: expected {name} from 2 to {most}, found {rows}")
+        require_most("left_rows_max", self.left_rows_max, LEFT_ROWS_MAX)
+        require_most("right_rows_max", self.right_rows_max, RIGHT_ROWS_MAX)
 
     @property
     def layout(self) -> str:
         """Return what tells this way of writing rows from another."""
         return f"{self.left.to_string()}|{self.right.to_string()}"
 
-    def new(self) -> JoinState:
+    def new(self) -> HeldRows:
         """Return a state without rows."""
-        return JoinState([Held.nothing(self.left), Held.nothing(self.right)])
+        return HeldRows.empty(self.left, self.right)
 
-    def load(self, name: str, pages: Mapping[int, bytes]) -> JoinState:
+    def load(self, name: str, pages: Mapping[int, bytes]) -> HeldRows:
         """Return the state that these pages were dumped from."""
-        return load_join(name, (self.left, self.right), pages)
+        return load_held(name, (self.left, self.right), pages)
 
-    def advance(self, state: JoinState, time_ns: int) -> Joined:
+    def advance(self, state: HeldRows, time_ns: int) -> Joined:
         """Return what is known when both sides are known to have come to `time_ns`."""
-        nothing = self.new().sides
-        sides = Sides(np.array([True]), nothing[LEFT].records, nothing[RIGHT].records)
-        return self.add(state, Rows.telling(time_ns), sides)
+        nothing = [held.records for held in self.new().sides]
+        return self.add(state, Rows.telling(time_ns), Sides(np.array([True]), *nothing))
 
-    def add(self, state: JoinState, rows: Rows, sides: Sides) -> Joined:
+    def add(self, state: HeldRows, rows: Rows, sides: Sides) -> Joined:
         """Add rows of both sides in one order; return what is known by them.
 
         Raises:  InvariantError if there are not as many records as rows of a side.
         """
-        call = self._call(rows, sides)
+        call = Call.of(rows, sides, (self.left, self.right))
         if len(rows):
-            self._take(state, call, 0, len(rows))
-        late = call.fates == LATE
-        left_out = LeftOut(call.fates, self.late)
-        left_out.counts.pop("late", None)
-        call.count("late_left", int((late & call.is_left).sum()))
-        call.count("late_right", int((late & ~call.is_left).sum()))
-        left_out.counts |= call.counts
-        if not call.found:
-            none = np.zeros(0, np.int64)
-            empty = self.new().sides
-            call.found.append((self._records(empty[LEFT], empty[RIGHT], none), none))
-        causes = np.concatenate([causes for _, causes in call.found])
-        return Joined(concatenated([records for records, _ in call.found]), causes, left_out)
+            self._take(state, call, (0, len(rows)))
+        return call.joined(self.late)
 
-    def _call(self, rows: Rows, sides: Sides) -> _Call:
-        fates = rows.fates()
-        orders = np.zeros(len(rows), np.int64) if rows.orders is None else rows.orders
-        told = np.zeros(len(rows), np.bool_) if rows.punctuation is None else rows.punctuation
-        record_rows = np.zeros(len(rows), np.int64)
-        for mine, records in ((sides.is_left, sides.left), (~sides.is_left, sides.right)):
-            place = mine & ~told
-            record_rows[place] = np.arange(count := int(place.sum()))
-            if records.num_rows != count:
-                raise InvariantError(
-                    f"join: expected {count} records of a side, found {records.num_rows}"
-                )
-        left, right = sides.left.select(self.left.names), sides.right.select(self.right.names)
-        records = (left.cast(self.left), right.cast(self.right))
-        return _Call(rows, orders, fates, sides.is_left, record_rows, records)
-
-    def _take(self, state: JoinState, call: _Call, first: int, end: int) -> None:
+    def _take(self, state: HeldRows, call: Call, span: tuple[int, int]) -> None:
         """Add rows in one go, or half by half where a limit may be exceeded."""
-        lefts = int(call.is_left[first:end].sum())
-        held = [len(side) for side in state.sides]
-        full = held[LEFT] + lefts > self.left_rows_max
-        full |= held[RIGHT] + end - first - lefts > self.right_rows_max
-        if full and end - first > 1:
-            middle = (first + end) // 2
-            self._take(state, call, first, middle)
-            self._take(state, call, middle, end)
+        first, end = span
+        most = (self.left_rows_max, self.right_rows_max)
+        if end - first > 1 and call.may_exceed(state, span, most):
+            for half in pairwise((first, (first + end) // 2, end)):
+                self._take(state, call, half)
             return
-        watermarks = self._watermarks(state, call, first, end)
-        arrived = [self._arrivals(state, call, (first, end), side) for side in (LEFT, RIGHT)]
-        state.arrived += end - first
+        _, watermarks = call.move_watermarks(state, span, self.lateness_ns)
+        arrived = [call.arrivals(span, side, state.arrived) for side in (LEFT, RIGHT)]
         before = len(state.sides[LEFT])
         state.sides = [held.with_later(new) for held, new in zip(state.sides, arrived, strict=True)]
         waiting = state.sides[LEFT]
         came = np.zeros(len(waiting), np.int64)
-        came[before:] = waiting.numbers[before:] - (state.arrived - (end - first))
+        came[before:] = waiting.numbers[before:] - state.arrived
+        state.arrived += end - first
         known = np.searchsorted(watermarks, waiting.times, side="right")
         self._emit(state, call, np.maximum(came, known) + first, end)
         if len(state.sides[LEFT]) > self.left_rows_max:
             self._hurry(state, call, end)
         self._forget(state, call)
 
-    def _watermarks(self, state: JoinState, call: _Call, first: int, end: int) -> IntArray:
-        """Move the watermarks, tell the late rows; return the right watermark at each row."""
-        span = slice(first, end)
-        fates, times, is_left = call.fates[span], call.rows.times_ns[span], call.is_left[span]
-        watermarks = []
-        for side in (LEFT, RIGHT):
-            mine = is_left if side == LEFT else ~is_left
-            before = state.latest_ns[side]
-            counted = np.where(mine | (fates == PUNCTUATION), times, before)
-            latest = latest_at(counted, fates, before)
-            state.latest_ns[side] = int(latest[-1])
-            watermarks.append(latest - self.lateness_ns)
-            fates[mine & (fates == TAKEN) & (times < watermarks[side])] = LATE
-        return watermarks[RIGHT]
-
-    def _arrivals(self, state: JoinState, call: _Call, span: tuple[int, int], side: int) -> Held:
-        first, end = span
-        mine = call.is_left[first:end] == (side == LEFT)
-        rows = first + np.flatnonzero(mine & (call.fates[first:end] == TAKEN))
-        return Held(
-            call.rows.keys.take(pa.array(rows)).cast(pa.string()),
-            call.rows.times_ns[rows],
-            call.orders[rows],
-            state.arrived + rows - first,
-            call.records[side].take(pa.array(call.record_rows[rows])),
-        )
-
-    def _emit(self, state: JoinState, call: _Call, known: IntArray, end: int) -> None:
+    def _emit(self, state: HeldRows, call: Call, known: IntArray, end: int) -> None:
         """Let the left rows come out that are known before row `end` of the call."""
         due = known < end
         if not due.any():
@@ -252,9 +129,10 @@ class AsOfJoin:
         if self.unmatched == "drop":
             some = matches != NONE
             lefts, matches, causes = lefts.at(some), matches[some], causes[some]
-        call.found.append((self._records(lefts, rights, matches), causes))
+        places = (np.arange(len(lefts)), matches)
+        call.found.append((joined_records((lefts, rights), places), causes))
 
-    def _hurry(self, state: JoinState, call: _Call, end: int) -> None:
+    def _hurry(self, state: HeldRows, call: Call, end: int) -> None:
         waiting = state.sides[LEFT]
         ranks = key_ranks(waiting.keys.to_pylist())
         order = np.lexsort((waiting.numbers, waiting.orders, ranks, waiting.times))
@@ -263,7 +141,7 @@ class AsOfJoin:
         call.count("left_hurried", len(waiting) // 2)
         self._emit(state, call, known, end)
 
-    def _forget(self, state: JoinState, call: _Call) -> None:
+    def _forget(self, state: HeldRows, call: Call) -> None:
         """Forget right rows no left row can want any more, and half of those beyond the limit."""
         rights, waiting = state.sides[RIGHT], state.sides[LEFT]
         if not len(rights):
@@ -287,14 +165,23 @@ class AsOfJoin:
             call.count("right_forgotten", half := len(rights) // 2)
             state.sides[RIGHT] = rights.at(np.sort(order[half:]))
 
-    def _records(self, lefts: Held, rights: Held, matches: IntArray) -> pa.RecordBatch:
-        indexes = pa.array(matches, mask=matches == NONE)
-        columns = {
-            "key": lefts.keys,
-            "time_ns": pa.array(lefts.times),
-            "right_time_ns": pa.array(rights.times).take(indexes),
-        }
-        columns |= dict(zip(self.left.names, lefts.records.columns, strict=True))
-        for name, column in zip(self.right.names, rights.records.columns, strict=True):
-            columns[f"right_{name}"] = column.take(indexes)
-        return pa.RecordBatch.from_pydict(columns)
+
+def matched(lefts: Held, rights: Held) -> IntArray:
+    """Return for each left row the index of the last right row at or before it, or NONE.
+
+    Of one key; of rights of one time the last by order, then by arrival.
+    """
+    count = len(rights)
+    keys = pa.concat_arrays([rights.keys, lefts.keys]).dictionary_encode().indices.to_numpy()
+    times = np.concatenate([rights.times, lefts.times])
+    is_left = np.arange(len(keys)) >= count
+    orders = np.concatenate([rights.orders, np.zeros(len(lefts), np.int64)])
+    numbers = np.concatenate([rights.numbers, lefts.numbers])
+    order = np.lexsort((numbers, orders, is_left, times, keys))
+    # Where the last right row before each stands in the sorted rows, if it is of the same key.
+    at = np.where(is_left[order], NONE, np.arange(len(order)))
+    last = np.maximum.accumulate(at)
+    same = (last != NONE) & (keys[order[last]] == keys[order])
+    found = np.empty(len(keys), np.int64)
+    found[order] = np.where(same, order[last], NONE)
+    return found[count:]

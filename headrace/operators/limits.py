@@ -10,17 +10,26 @@ WINDOWS_A_KEY_MAX = 4_096
 WINDOWS_A_RECORD_MAX = 1_024
 """Windows one record can be in: what a batch of hopping windows multiplies its records by."""
 
+ROWS_A_WINDOW_MAX = 16_384
+"""Rows of one sliding window: a minute at 270 a second; floats are added up row by row."""
+
+SLIDING_ROWS_MAX = 131_072
+"""Rows sliding windows hold in one partition, over all keys: 20 s at 6,500 a second."""
+
 SESSION_LENGTH_NS_MAX = 86_400_000_000_000
 """Longest session unless its declaration says less: a day; one that never pauses is cut there."""
 
 LEFT_ROWS_MAX = 65_536
-"""Left rows that wait for the right side of a join: ten seconds at 6,500 a second."""
+"""Left rows a join holds that the right side may still find: ten seconds at 6,500 a second."""
 
 RIGHT_ROWS_MAX = 65_536
 """Right rows a join remembers in one partition, over all its keys."""
 
+PAIRS_A_ROW_MAX = 1_024
+"""Pairs one row of an interval join can make: what a batch of rows is multiplied by."""
+
 PAGE_ROWS = 1_024
-"""Rows on a page of what a join holds: a commit writes those pages again that changed."""
+"""Rows on a page of what an operator holds: a commit writes those pages again that changed."""
 
 IDS_MAX = 1_048_576
 """Ids remembered to tell repeats: 8 bytes of hash and 8 of time each."""

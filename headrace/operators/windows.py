@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from headrace.batch import BoolArray, IntArray
 from headrace.errors import UsageError
-from headrace.operators.aggregates import OPERATIONS, Aggregate, Column
-from headrace.operators.folds import FRESH, Operations, Values
+from headrace.operators.aggregates import Aggregate
+from headrace.operators.fold_plan import FoldPlan
+from headrace.operators.folds import FRESH
 from headrace.operators.limits import KEYS_MAX, WINDOWS_A_KEY_MAX
 from headrace.operators.rows import (
     KEY_REFUSED,
@@ -39,8 +40,9 @@ class Windowed:
     """What came of adding records.
 
     `records` has the columns key, window_start_ns, window_end_ns, is_final, then the aggregates by
-    name; `causes` is for each of its rows the row of the call that moved the watermark, as
-    `Output.causes` wants it where the call was given a whole batch.
+    name; those of `SlidingWindows` key, time_ns and the row's own before them. `causes` is for each
+    of its rows the row of the call that moved the watermark, as `Output.causes` wants it where the
+    call was given a whole batch.
     """
 
     records: pa.RecordBatch
@@ -80,7 +82,7 @@ class Windows:
     late: LatePolicy = "drop"
     early_every_ns: int = 0
     keys_max: int = KEYS_MAX
-    _operations: Operations = field(init=False, repr=False, compare=False)
+    _plan: FoldPlan = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse windows that cannot be."""
@@ -97,28 +99,20 @@ class Windows:
             raise UsageError(
                 f"operator, windows: expected keys_max from 1 to {KEYS_MAX}, found {self.keys_max}"
             )
-        folds = [fold for one in self.aggregates.values() for fold in one.folds]
-        operations = Operations(
-            *(
-                np.array([OPERATIONS[f.operation] for f in folds if f.number == number], np.int64)
-                for number in ("int", "float")
-            )
-        )
-        object.__setattr__(self, "_operations", operations)
+        object.__setattr__(self, "_plan", FoldPlan.of(self.aggregates))
 
     @property
     def layout(self) -> str:
         """Return what tells this way of writing windows from another."""
-        folds = [(name, one.folds) for name, one in self.aggregates.items()]
-        return f"{self.kind} {folds}"
+        return f"{self.kind} {self._plan.layout}"
 
     def new(self) -> WindowState:
         """Return a state without windows."""
-        return WindowState.empty(self._operations)
+        return WindowState.empty(self._plan.operations)
 
     def load(self, name: str, pages: Mapping[int, bytes]) -> WindowState:
         """Return the state that these pages were dumped from."""
-        return load_windows(name, self._operations, pages)
+        return load_windows(name, self._plan.operations, pages)
 
     def advance(self, state: WindowState, time_ns: int) -> Windowed:
         """Return what becomes final when event time is known to have come to `time_ns`."""
@@ -136,7 +130,7 @@ class Windows:
         fates = rows.fates()
         latest = latest_at(rows.times_ns, fates, state.latest_ns)
         additions = Additions(
-            rows.keys, fates, latest - self.lateness_ns, self._values(rows, records)
+            rows.keys, fates, latest - self.lateness_ns, self._plan.values(rows, records)
         )
         crossed = self._crossed(latest, state.latest_ns)
         borders = np.unique([0, *(np.flatnonzero(crossed) + 1).tolist(), len(rows)]).tolist()
@@ -180,7 +174,7 @@ class Windows:
                 last_end = self.kind.last_end(int(additions.values.times[0]))
                 late = last_end <= int(additions.watermarks[0])
                 additions.fates[0] = LATE if late else KEY_REFUSED
-        place(self.kind, state, additions, self._operations)
+        place(self.kind, state, additions, self._plan.operations)
         self._emit_closed(state, additions.watermarks, first, found)
 
     def _emit_closed(
@@ -205,21 +199,8 @@ class Windows:
         state.totals.marks[FRESH] = 0
         state.changed.update(np.unique(state.codes[indexes]).tolist())
 
-    def _values(self, rows: Rows, records: pa.RecordBatch | None) -> Values:
-        columns: dict[str, list[Column]] = {"int": [], "float": []}
-        for one in self.aggregates.values() if records is not None else ():
-            for fold, column in zip(one.folds, one.values(records), strict=True):
-                columns[fold.number].append(column)
-        shapes = [(len(operations), len(rows)) for operations in self._operations]
-        ints, floats = np.zeros(shapes[0], np.int64), np.zeros(shapes[1], np.float64)
-        for held, found in ((ints, columns["int"]), (floats, columns["float"])):
-            for place_of, column in zip(held, found, strict=False):
-                place_of[:] = column
-        orders = np.zeros(len(rows), np.int64) if rows.orders is None else rows.orders
-        return Values(rows.times_ns, orders, ints, floats)
-
     def _records(self, state: WindowState, indexes: IntArray, *, is_final: bool) -> pa.RecordBatch:
-        totals = {"int": iter(state.totals.ints), "float": iter(state.totals.floats)}
+        totals = state.totals.at(indexes)
         columns = {
             "key": pa.array(
                 [state.key_by_code[c] for c in state.codes[indexes].tolist()], pa.string()
@@ -228,8 +209,7 @@ class Windows:
             "window_end_ns": pa.array(state.ends[indexes]),
             "is_final": pa.array(np.full(len(indexes), is_final)),
         }
-        for name, one in self.aggregates.items():
-            columns[name] = one.result([next(totals[fold.number])[indexes] for fold in one.folds])
+        columns |= self._plan.results(totals.ints, totals.floats)
         return pa.RecordBatch.from_pydict(columns)
 
 

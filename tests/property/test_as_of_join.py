@@ -2,35 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.operators import AsOfJoin, Rows, Sides, operator_table
-from headrace.state.tables import ObjectState, PageKey
+from headrace.operators import AsOfJoin
 from tests.examples import examples
-
-LEFT = pa.schema({"name": pa.string()})
-RIGHT = pa.schema({"price": pa.int64(), "note": pa.string()})
-
-
-class Row(NamedTuple):
-    """A row of one side, or one that only tells the time."""
-
-    side: str
-    key: str
-    time_ns: int
-    order: int
-    number: int
+from tests.join_rows import LEFT, RIGHT, SIDES, Row, in_order, shuffled, told
 
 
 @dataclass
 class Reference:
-    """Takes one row at a time; emits (row, key, time, number of left, number of right)."""
+    """Takes one row at a time; emits (row, key, number of left, number of right)."""
 
     join: AsOfJoin
     waiting: list[Row] = field(default_factory=list)
@@ -74,9 +58,7 @@ class Reference:
                 if found
                 else None
             )
-            self.emitted.append(
-                (number, left.key, left.time_ns, left.number, last.number if last else None)
-            )
+            self.emitted.append((number, left.key, left.number, last.number if last else None))
 
     def _forget(self) -> None:
         """Forget what cannot matter, as far as the limit goes by what is held."""
@@ -105,10 +87,6 @@ class Reference:
         self.counts[name] = self.counts.get(name, 0) + number
 
 
-def in_order(left: Row) -> tuple[int, str, int, int]:
-    return (left.time_ns, left.key, left.order, left.number)
-
-
 @st.composite
 def joins(draw: st.DrawFn, *, rows_max: int = 3) -> AsOfJoin:
     return AsOfJoin(
@@ -122,13 +100,12 @@ def joins(draw: st.DrawFn, *, rows_max: int = 3) -> AsOfJoin:
     )
 
 
-SIDES = st.sampled_from(["left", "left", "right", "right", "told"])
-
-
 @settings(max_examples=examples(150), deadline=None)
 @given(
     joins(),
-    st.lists(st.tuples(SIDES, st.sampled_from("ab"), st.integers(-9, 12)), max_size=60),
+    st.lists(
+        st.tuples(st.sampled_from(SIDES), st.sampled_from("ab"), st.integers(-9, 12)), max_size=60
+    ),
     st.data(),
 )
 def test_joins_equal_the_reference_however_the_input_is_cut(
@@ -165,62 +142,10 @@ def test_a_shuffle_within_the_lateness_changes_nothing(
     in_time = sorted(drawn, key=lambda one: one[2])
     rows = [Row(side, key, time, n, n) for n, (side, key, time) in enumerate(in_time)]
     rows.append(Row("told", "", 1_000, 0, len(rows)))
-    delays = np.random.default_rng(seed).uniform(0, join.lateness_ns, len(rows))
-    arrivals = np.array([row.time_ns for row in rows]) + delays
-    shuffled = [rows[index] for index in np.argsort(arrivals, kind="stable")]
 
     wanted, _ = told(join, rows, [], set())
-    found, counts = told(join, shuffled, [len(rows) // 2], set())
+    found, counts = told(join, shuffled(rows, join.lateness_ns, seed), [len(rows) // 2], set())
 
-    assert sorted(one[1:4] for one in found) == sorted(one[1:4] for one in wanted)
-    assert {one[3]: one[4] for one in found} == {one[3]: one[4] for one in wanted}
+    assert sorted(one[1:3] for one in found) == sorted(one[1:3] for one in wanted)
+    assert {one[2]: one[3] for one in found} == {one[2]: one[3] for one in wanted}
     assert not counts.keys() - {"unmatched"}
-
-
-def told(
-    join: AsOfJoin, rows: Sequence[Row], cuts: Sequence[int], restart_after: set[int]
-) -> tuple[list[tuple[Any, ...]], dict[str, int]]:
-    """Return what the operator says of rows in batches cut so, its state committed after each."""
-    table = operator_table("test.row_by_key.v1", {"join": join})
-    state: ObjectState[Any] = table.open()
-    store: dict[PageKey, bytes] = {}
-    emitted: list[tuple[Any, ...]] = []
-    counts: dict[str, int] = {}
-    for batch, (first, end) in enumerate(pairwise([0, *cuts, len(rows)])):
-        found = join.add(state.edit("join"), *columns_of(rows[first:end]))
-        for cause, row in zip(found.causes.tolist(), found.records.to_pylist(), strict=True):
-            assert (row["right_note"] is None) == (row["right_time_ns"] is None)
-            said = (row["key"], row["time_ns"], int(row["name"]), row["right_price"])
-            emitted.append((first + cause, *said))
-        for name, count in found.left_out.counts.items():
-            counts[name] = counts.get(name, 0) + count
-        for page, value in state.changes().items():
-            if value is None:
-                del store[page]  # only what was written is deleted
-            else:
-                store[page] = value
-        if batch in restart_after:
-            state = table.open()
-            state.restore(store)
-    return emitted, counts
-
-
-def columns_of(rows: Sequence[Row]) -> tuple[Rows, Sides]:
-    """Return rows as the operator takes them."""
-    lefts = [row for row in rows if row.side == "left"]
-    rights = [row for row in rows if row.side == "right"]
-    return Rows(
-        pa.array([row.key for row in rows], pa.string()),
-        np.array([row.time_ns for row in rows], np.int64),
-        np.array([row.order for row in rows], np.int64),
-        np.array([row.side == "told" for row in rows], np.bool_),
-    ), Sides(
-        np.array([row.side == "left" for row in rows], np.bool_),
-        pa.record_batch({"name": pa.array([str(row.number) for row in lefts], pa.string())}),
-        pa.record_batch(
-            {
-                "price": pa.array([row.number for row in rights], pa.int64()),
-                "note": pa.array(["x"] * len(rights), pa.string()),
-            }
-        ),
-    )

@@ -5,7 +5,15 @@ import pyarrow as pa
 import pytest
 
 from headrace.errors import InvariantError, UsageError
-from headrace.operators import AsOfJoin, Deduplicate, RateLimit, Rows, Sides, operator_table
+from headrace.operators import (
+    AsOfJoin,
+    Deduplicate,
+    IntervalJoin,
+    RateLimit,
+    Rows,
+    Sides,
+    operator_table,
+)
 
 SCHEMA = pa.schema({"value": pa.int64()})
 
@@ -69,6 +77,29 @@ def test_state_written_with_other_columns_is_refused() -> None:
     assert table.layout != one.layout
 
 
+def test_a_left_row_without_a_pair_comes_out_once_no_right_row_can_come() -> None:
+    join = IntervalJoin(SCHEMA, SCHEMA, lower_ns=0, upper_ns=5, lateness_ns=2, unmatched="null")
+    state = join.new()
+    rows = Rows(pa.array(["a", "a", "a"]), np.array([1, 8, 9]))
+    sides = Sides(np.array([True, False, False]), values(7), values(5, 6))
+
+    found = join.add(state, rows, sides)
+
+    assert found.records.to_pylist() == [
+        {"key": "a", "time_ns": 1, "right_time_ns": None, "value": 7, "right_value": None}
+    ]
+    assert found.causes.tolist() == [2]  # by its watermark, 7, no right row up to 6 can come
+    assert found.left_out.counts == {"unmatched": 1}
+
+
+def test_marks_of_rows_that_are_not_there_are_refused() -> None:
+    join = IntervalJoin(SCHEMA, SCHEMA, lower_ns=0, upper_ns=5, lateness_ns=0)
+    pages = {page: value for page, value in join.new().dump().items() if value is not None}
+
+    with pytest.raises(InvariantError, match="a header of 24 bytes, found 25"):
+        join.load("join", {0: pages[0] + b"x"})
+
+
 def test_an_operator_nobody_named_is_refused() -> None:
     table = operator_table("test.row_by_key.v1", {"join": join_of()})
 
@@ -81,6 +112,10 @@ def test_operators_that_cannot_be_are_refused() -> None:
         join_of(left_rows_max=1)
     with pytest.raises(UsageError, match="tolerance_ns"):
         AsOfJoin(SCHEMA, SCHEMA, tolerance_ns=-1, lateness_ns=0)
+    with pytest.raises(UsageError, match="lower_ns up to upper_ns"):
+        IntervalJoin(SCHEMA, SCHEMA, lower_ns=1, upper_ns=0, lateness_ns=0)
+    with pytest.raises(UsageError, match="pairs_a_row_max from 1"):
+        IntervalJoin(SCHEMA, SCHEMA, lower_ns=0, upper_ns=0, lateness_ns=0, pairs_a_row_max=0)
     with pytest.raises(UsageError, match="ids_max"):
         Deduplicate(1, 0)
     with pytest.raises(UsageError, match="horizon_ns"):

@@ -15,6 +15,7 @@ from headrace.operators import (
     OneValue,
     Rows,
     Session,
+    SlidingWindows,
     Vwap,
     Windows,
     WindowState,
@@ -178,6 +179,61 @@ def test_windows_that_cannot_be_are_refused() -> None:
         counting(keys_max=0)
     with pytest.raises(UsageError, match="lateness_ns"):
         counting(lateness_ns=-1)
+
+
+def sliding(**choices: object) -> SlidingWindows:
+    record = pa.schema({"value": pa.float64()})
+    aggregates = {"least": OneValue("value", "min", "float"), "sum": FloatSum("value")}
+    return SlidingWindows(record, 10, aggregates, **{"lateness_ns": 0, **choices})  # type: ignore[arg-type]
+
+
+def test_a_row_sees_the_span_that_ends_with_it_and_not_what_came_after() -> None:
+    windows = sliding()
+    state = windows.new()
+
+    early = windows.add(state, *rows(("a", 0), ("a", 3), ("b", 3), ("a", 10)))
+    due = windows.advance(state, 11)
+
+    found = [*early.records.to_pylist(), *due.records.to_pylist()]
+    assert [(row["key"], row["time_ns"], row["sum"]) for row in found] == [
+        ("a", 0, 0.0),
+        ("a", 3, 3.0),
+        ("b", 3, 3.0),
+        ("a", 10, 13.0),  # the row 10 ns before it is just not in its span
+    ]
+    assert early.causes.tolist() == [1, 3, 3]
+
+
+def test_nan_is_in_no_extreme_of_a_sliding_window_but_its_own() -> None:
+    windows = sliding()
+    records = pa.record_batch({"value": pa.array([math.nan, 3.0, math.nan, 4.0])})
+    state = windows.new()
+
+    windows.add(state, Rows(pa.array(["a"] * 4), np.zeros(4, np.int64)), records)
+    found = windows.advance(state, 1).records
+
+    assert found.column("least").to_pylist()[1:] == [3.0, 3.0, 3.0]
+    assert math.isnan(found.column("least")[0].as_py())
+    assert all(math.isnan(total) for total in found.column("sum").to_pylist())
+
+
+def test_a_late_row_is_in_no_sliding_window() -> None:
+    windows = sliding(late="dead")
+
+    found = windows.add(windows.new(), *rows(("a", 25), ("a", 24), ("a", 26)))
+
+    assert found.left_out.counts == {"late": 1}
+    assert [dead.row for dead in found.left_out.dead()] == [1]
+    assert found.records.column("sum").to_pylist() == [25.0]
+
+
+def test_sliding_windows_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UsageError, match="rows_a_window_max from 1"):
+        sliding(rows_a_window_max=0)
+    with pytest.raises(UsageError, match="rows_max from 2"):
+        sliding(rows_max=1)
+    with pytest.raises(UsageError, match="found sum twice"):
+        SlidingWindows(pa.schema({"sum": pa.int64()}), 1, {"sum": IntSum("sum")}, lateness_ns=0)
 
 
 def test_rows_of_different_lengths_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""The rows a join holds on each of its sides, how they match, and how they are written down."""
+"""The rows an operator holds, a side or two, and how they are written down, some rows a page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from headrace.operators.limits import PAGE_ROWS
 from headrace.operators.rows import NO_TIME_NS
 
 HEADER_PAGE = 0
-HEADER_INTS = 3
-SIDES = 2
-LEFT, RIGHT = range(SIDES)
+INT_BYTES = 8
+LEFT, RIGHT = range(2)
 NONE = -1
+"""No row, among numbers of rows."""
 
 # Not a field's name, so that no field of a record can have it.
 PLACES = pa.schema(
@@ -73,21 +73,28 @@ class Held:
 
 
 @dataclass(slots=True)
-class JoinState:
-    """What a join remembers: rows of both sides, and the largest event time seen on each.
+class HeldRows:
+    """What an operator remembers: rows of each of its sides, and the largest event time on each.
 
-    `written` says by side and page how many rows it has in the store, and the number of the last.
+    `marks` are of the first side's rows, and none where the operator marks none. `written` says by
+    side and page how many rows it has in the store, and the number of the last.
     """
 
     sides: list[Held]
-    latest_ns: list[int] = field(default_factory=lambda: [NO_TIME_NS] * SIDES)
+    latest_ns: list[int]
     arrived: int = 0
+    marks: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
     written: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, *schemas: pa.Schema) -> "HeldRows":
+        """Return no rows of so many sides."""
+        return cls([Held.nothing(schema) for schema in schemas], [NO_TIME_NS] * len(schemas))
 
     def dump(self) -> dict[int, bytes | None]:
         """Return the header and the pages whose rows changed since the last call."""
-        header = np.array([*self.latest_ns, self.arrived], np.int64)
-        pages: dict[int, bytes | None] = {HEADER_PAGE: header.tobytes()}
+        header = np.array([*self.latest_ns, self.arrived], np.int64).tobytes()
+        pages: dict[int, bytes | None] = {HEADER_PAGE: header + np.packbits(self.marks).tobytes()}
         for side, held in enumerate(self.sides):
             pages_held, starts, counts = np.unique(
                 held.numbers // PAGE_ROWS, return_index=True, return_counts=True
@@ -96,78 +103,47 @@ class JoinState:
             found = dict(zip(pages_held.tolist(), spans, strict=True))
             for page in [page for kept, page in self.written if kept == side and page not in found]:
                 del self.written[side, page]
-                pages[_number(side, page)] = None
+                pages[self._number(side, page)] = None
             for page, (start, end) in found.items():
                 # Rows do not change, and new ones have higher numbers.
                 content = (end - start, int(held.numbers[end - 1]))
                 if self.written.get((side, page)) != content:
                     self.written[side, page] = content
-                    pages[_number(side, page)] = _page(held, start, end)
+                    pages[self._number(side, page)] = page_of(held, start, end)
         return pages
 
+    def _number(self, side: int, page: int) -> int:
+        return 1 + page * len(self.sides) + side
 
-def load_join(name: str, schemas: Sequence[pa.Schema], pages: Mapping[int, bytes]) -> JoinState:
-    """Return the state that these pages were dumped from.
+
+def load_held(
+    name: str, schemas: Sequence[pa.Schema], pages: Mapping[int, bytes], *, marked: bool = False
+) -> HeldRows:
+    """Return the state that these pages were dumped from; `marked` if the first side has marks.
 
     Raises:  InvariantError if a page is of other columns.
     """
-    header = np.frombuffer(pages[HEADER_PAGE], np.int64)
-    if len(header) != HEADER_INTS:
-        raise InvariantError(f"join {name}: expected {HEADER_INTS} numbers, found {len(header)}")
-    state = JoinState([Held.nothing(schema) for schema in schemas])
-    state.latest_ns, state.arrived = header[:SIDES].tolist(), int(header[SIDES])
+    state = HeldRows.empty(*schemas)
     for number in sorted(pages.keys() - {HEADER_PAGE}):
-        page, side = divmod(number - 1, SIDES)
-        schema = pa.schema([*PLACES, *schemas[side]])
-        try:
-            rows = pa.ipc.read_record_batch(pa.py_buffer(pages[number]), schema)
-            rows.validate(full=True)
-        except (pa.ArrowException, OSError) as error:
-            raise InvariantError(
-                f"join {name}, page {number}: expected rows of {schema.names}, found {error}; the "
-                "columns changed, so raise the table's version"
-            ) from error
-        keys, *places = rows.columns[: len(PLACES)]
-        times, orders, numbers = (column.to_numpy() for column in places)
-        records = pa.RecordBatch.from_arrays(rows.columns[len(PLACES) :], schema=schemas[side])
-        held = Held(keys, times, orders, numbers, records)
+        page, side = divmod(number - 1, len(schemas))
+        held = held_of(f"rows {name}, page {number}", pages[number], schemas[side])
         state.sides[side] = state.sides[side].with_later(held)
-        state.written[side, page] = (len(held), int(numbers[-1]))
+        state.written[side, page] = (len(held), int(held.numbers[-1]))
+    header, ints = pages[HEADER_PAGE], len(schemas) + 1
+    count = len(state.sides[0]) if marked else 0
+    expected = ints * INT_BYTES + -(-count // 8)
+    if len(header) != expected:
+        raise InvariantError(
+            f"rows {name}: expected a header of {expected} bytes, found {len(header)}"
+        )
+    *state.latest_ns, state.arrived = np.frombuffer(header, np.int64, ints).tolist()
+    bits = np.frombuffer(header, np.uint8, offset=ints * INT_BYTES)
+    state.marks = np.unpackbits(bits, count=count).astype(np.bool_)
     return state
 
 
-def matched(lefts: Held, rights: Held) -> IntArray:
-    """Return for each left row the index of the last right row at or before it, or NONE.
-
-    Of one key; of rights of one time the last by order, then by arrival.
-    """
-    count = len(rights)
-    keys = pa.concat_arrays([rights.keys, lefts.keys]).dictionary_encode().indices.to_numpy()
-    times = np.concatenate([rights.times, lefts.times])
-    is_left = np.arange(len(keys)) >= count
-    orders = np.concatenate([rights.orders, np.zeros(len(lefts), np.int64)])
-    numbers = np.concatenate([rights.numbers, lefts.numbers])
-    order = np.lexsort((numbers, orders, is_left, times, keys))
-    # Where the last right row before each stands in the sorted rows, if it is of the same key.
-    at = np.where(is_left[order], NONE, np.arange(len(order)))
-    last = np.maximum.accumulate(at)
-    same = (last != NONE) & (keys[order[last]] == keys[order])
-    found = np.empty(len(keys), np.int64)
-    found[order] = np.where(same, order[last], NONE)
-    return found[count:]
-
-
-def concatenated(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return batches of one schema as one."""
-    whole = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return whole[0] if whole else batches[0]
-
-
-def _number(side: int, page: int) -> int:
-    return 1 + page * SIDES + side
-
-
-def _page(held: Held, start: int, end: int) -> bytes:
+def page_of(held: Held, start: int, end: int) -> bytes:
+    """Return rows from `start` to before `end` as they are written down."""
     places = [held.times, held.orders, held.numbers]
     columns = [
         held.keys.slice(start, end - start),
@@ -177,3 +153,29 @@ def _page(held: Held, start: int, end: int) -> bytes:
     schema = pa.schema([*PLACES, *held.records.schema])
     written = pa.RecordBatch.from_arrays(columns, schema=schema)
     return bytes(written.serialize())
+
+
+def held_of(where: str, page: bytes, schema: pa.Schema) -> Held:
+    """Return the rows written on a page.
+
+    Raises:  InvariantError if they are of other columns.
+    """
+    try:
+        whole = pa.schema([*PLACES, *schema])
+        rows = pa.ipc.read_record_batch(pa.py_buffer(page), whole)
+        rows.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        raise InvariantError(
+            f"{where}: expected rows of {schema.names}, found {error}; the columns changed, so "
+            "raise the table's version"
+        ) from error
+    keys, *places = rows.columns[: len(PLACES)]
+    times, orders, numbers = (column.to_numpy() for column in places)
+    records = pa.RecordBatch.from_arrays(rows.columns[len(PLACES) :], schema=schema)
+    return Held(keys, times, orders, numbers, records)
+
+
+def concatenated(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return batches of one schema as one."""
+    whole = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return whole[0] if whole else batches[0]
