@@ -90,6 +90,8 @@ class LaneService(Service):
         await self._is_heard.wait()
         while not self.should_stop:
             await self._is_free.wait()
+            if self.should_stop:  # meanwhile: its consumer is closed, or about to be
+                return
             try:
                 work = await loop.run_in_executor(self.lane.reading, self.lane.read)
             except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)

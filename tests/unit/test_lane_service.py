@@ -65,6 +65,27 @@ async def read_for_a_while(lane: NotedReads, folder: Path) -> int:
     return reads
 
 
+async def stop_while_busy(lane: NotedReads, folder: Path) -> int:
+    """Return how many reads there were when the service was stopped as its first work went on."""
+    service = LaneService(make_app("app", folder, free_port()), lane)  # type: ignore[arg-type]  # a fake
+    service.channel = channel = ToOne(limits.CHANNEL_BATCHES_MAX)
+    reading = asyncio.ensure_future(LaneService._read.fun(service))
+    listening = asyncio.ensure_future(service._agent()(nothing()))
+    first = await asyncio.wait_for(channel.get(), WAIT_S)
+    handling = asyncio.ensure_future(service._handle(first))
+    await asyncio.sleep(0.2)
+    service._stopped.set()  # the engine's: from now on the lane lets go of its consumer
+    lane.may_finish.set()
+    await asyncio.wait_for(handling, WAIT_S)
+    await asyncio.wait_for(reading, WAIT_S)
+    listening.cancel()
+    return lane.reads
+
+
+def test_a_lane_that_stops_is_not_read_from_any_more(tmp_path: Path) -> None:
+    assert asyncio.run(stop_while_busy(NotedReads([Work()]), tmp_path)) == 1
+
+
 def test_near_the_end_of_the_log_the_next_read_gathers_what_comes_meanwhile(
     tmp_path: Path,
 ) -> None:
