@@ -130,7 +130,7 @@ def said(records: Sequence[Record]) -> tuple[Any, ...]:
     volume = sum(abs(value) for value in values)
     return (
         len(values),
-        sum(values),
+        min(sum(values), 2**63 - 1),  # `IntSum` is held at its limit
         sum(values) / len(values),
         min(values),
         max(values),

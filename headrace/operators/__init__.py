@@ -18,6 +18,7 @@ from headrace.operators.interval_join import IntervalJoin
 from headrace.operators.rate_limit import Limited, RateLimit
 from headrace.operators.rows import Rows
 from headrace.operators.sides import Joined, Sides, sides_of
+from headrace.operators.sketch import Quantile, Sketch
 from headrace.operators.sliding import SlidingWindows
 from headrace.operators.table import operator_table
 from headrace.operators.window_kinds import Hopping, Session, tumbling
@@ -40,10 +41,12 @@ __all__ = [
     "Limited",
     "Mean",
     "OneValue",
+    "Quantile",
     "RateLimit",
     "Rows",
     "Session",
     "Sides",
+    "Sketch",
     "SlidingWindows",
     "Vwap",
     "WindowState",

@@ -1,7 +1,7 @@
 """What a window can say of its records: counts, sums, extremes, first, last, VWAP, your own."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ from headrace.errors import InvariantError
 from headrace.operators import folds
 
 Number: TypeAlias = Literal["int", "float"]
-Operation: TypeAlias = Literal["add", "min", "max", "first", "last"]
+Operation: TypeAlias = Literal["add", "min", "max", "first", "last", "count"]
 Column: TypeAlias = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 
 OPERATIONS: Mapping[Operation, int] = {
@@ -33,10 +33,17 @@ INT64_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One number a window keeps, and how a record's value goes into it."""
+    """One number a window keeps, and how a record's value goes into it.
+
+    Of `count` there are `counters` numbers, and a value is the place of the one to raise by 1, or
+    -1 for none. Aggregates whose counts have the same `name` share them.
+    """
 
     operation: Operation
     number: Number = "int"
+    # Not in the layout of tables that count nothing.
+    counters: int = field(default=0, repr=False)
+    name: str = field(default="", repr=False)
 
 
 class Aggregate(Protocol):
@@ -59,7 +66,7 @@ class Aggregate(Protocol):
     def result(self, totals: Sequence[Column]) -> pa.Array:
         """Return what each window says.
 
-        Shapes:  a column a fold in, an item a window in and out.
+        Shapes:  a column a fold in, an item a window in and out; of counts (counters, windows).
         """
 
 

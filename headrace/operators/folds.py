@@ -23,7 +23,7 @@ INT_MIN = np.iinfo(np.int64).min
 class Totals(NamedTuple):
     """What S windows have gathered.
 
-    Shapes:  marks (MARKS, S) and ints (i, S) int64, floats (f, S) float64: a row a fold.
+    Shapes:  marks (MARKS, S) and ints (i, S) int64, floats (f, S) float64: a row a fold or counter.
     """
 
     marks: IntArray
@@ -38,23 +38,39 @@ class Totals(NamedTuple):
 class Values(NamedTuple):
     """What n records bring.
 
-    Shapes:  times and orders (n,), ints (i, n) int64, floats (f, n) float64.
+    Shapes:  times and orders (n,), ints (i, n) int64, floats (f, n) float64, counted (c, n): which
+             counter is raised by 1, or -1.
     """
 
     times: IntArray
     orders: IntArray
     ints: IntArray
     floats: FloatArray
+    counted: IntArray
+
+    def at(self, rows: slice) -> "Values":
+        """Return what these records bring, in the same memory."""
+        return Values(
+            self.times[rows],
+            self.orders[rows],
+            self.ints[:, rows],
+            self.floats[:, rows],
+            self.counted[:, rows],
+        )
 
 
 class Operations(NamedTuple):
     """What is done with each fold's values: ADD, MIN and so on.
 
-    Shapes:  ints (i,), floats (f,) int64.
+    Counters are integers that come after the others, and are added where windows are merged.
+
+    Shapes:  ints (i + all counters,), floats (f,) int64; counters (c + 1,): where those of each
+             count begin, and the end of the last.
     """
 
     ints: IntArray
     floats: IntArray
+    counters: IntArray
 
 
 def new_totals(operations: Operations, count: int) -> Totals:
@@ -96,8 +112,11 @@ def fold_row(totals: Totals, slot: int, row: int, values: Values, operations: Op
     if is_last:
         marks[LAST_TIME, slot], marks[LAST_ORDER, slot] = time, order
     marks[FRESH, slot] = 1
-    for fold in range(len(operations.ints)):
+    for fold in range(len(values.ints)):
         _fold(totals.ints, fold, slot, values.ints[fold, row], operations.ints, is_first, is_last)
+    for count in range(len(values.counted)):
+        if values.counted[count, row] >= 0:
+            totals.ints[operations.counters[count] + values.counted[count, row], slot] += 1
     for fold in range(len(operations.floats)):
         _fold(
             totals.floats,

@@ -12,7 +12,7 @@ from headrace.errors import UsageError
 from headrace.operators.aggregates import Aggregate
 from headrace.operators.fold_plan import FoldPlan
 from headrace.operators.held_rows import Held, HeldRows, concatenated, load_held
-from headrace.operators.limits import ROWS_A_WINDOW_MAX, SLIDING_ROWS_MAX
+from headrace.operators.limits import COUNTERS_AT_ONCE, ROWS_A_WINDOW_MAX, SLIDING_ROWS_MAX
 from headrace.operators.rows import (
     LATE,
     TAKEN,
@@ -199,11 +199,18 @@ class SlidingWindows:
         starts = np.maximum(spanned, np.arange(len(rows)) - self.rows_a_window_max + 1)
         call.count("window_cut", int((starts > spanned)[places].sum()))
         values = self._plan.values(Rows(rows.keys, rows.times, rows.orders), rows.records)
-        totals = totals_at(values, self._plan.operations, starts, places)
+        operations = self._plan.operations
+        together = max(COUNTERS_AT_ONCE // max(self._plan.counters, 1), 1)
+        said = concatenated(
+            [
+                self._plan.results(*totals_at(values, operations, starts, some))
+                for some in np.split(places, range(together, len(places), together))
+            ]
+        )
         known = rows.at(places)
         columns = {"key": known.keys, "time_ns": pa.array(known.times)}
         columns |= dict(zip(self.record.names, known.records.columns, strict=True))
-        columns |= self._plan.results(*totals)
+        columns |= dict(zip(self._plan.aggregates, said.columns, strict=True))
         return pa.RecordBatch.from_pydict(columns), causes
 
     def _wanted(self, held: Held, watermark_ns: int) -> Held:

@@ -12,19 +12,19 @@ from headrace.operators.folds import ADD, FIRST, LAST, MIN, Operations, Values
 def totals_at(
     values: Values, operations: Operations, starts: IntArray, places: IntArray
 ) -> tuple[IntArray, FloatArray]:
-    """Return what the windows of the rows at these places gather, a row a fold.
+    """Return what the windows of the rows at these places gather, a row a fold or counter.
 
-    Shapes:  values n records, starts (n,), places (m,); (i, m) and (f, m) out.
+    Shapes:  values n records, starts (n,), places (m,); (i + counters, m) and (f, m) out.
     """
-    ints = np.empty((len(values.ints), len(places)), np.int64)
+    ints = np.zeros((len(operations.ints), len(places)), np.int64)
     floats = np.empty((len(values.floats), len(places)), np.float64)
-    folded = (
-        (ints, values.ints, operations.ints),
-        (floats, values.floats, operations.floats),
-    )
-    for totals, columns, done in folded:
-        for fold, operation in enumerate(done.tolist()):
-            totals[fold] = _gathered(columns[fold], operation, starts, places)
+    for fold, values_of_fold in enumerate(values.ints):
+        ints[fold] = _gathered(values_of_fold, int(operations.ints[fold]), starts, places)
+    for fold, numbers in enumerate(values.floats):
+        floats[fold] = _gathered(numbers, int(operations.floats[fold]), starts, places)
+    for count, counted in enumerate(values.counted):
+        first, end = operations.counters[count : count + 2]
+        count_rows(ints[first:end], counted, starts, places)
     return ints, floats
 
 
@@ -73,6 +73,18 @@ def float_sums(values: FloatArray, starts: IntArray, rows: IntArray) -> FloatArr
         for row in range(starts[rows[index]], rows[index] + 1):
             sums[index] += values[row]
     return sums
+
+
+@njit(cache=True, nogil=True)
+def count_rows(counters: IntArray, counted: IntArray, starts: IntArray, rows: IntArray) -> None:
+    """Count the rows of the window of each of `rows` by which counter each of them raises.
+
+    Shapes:  counters (counters, m), all 0; counted and starts (n,), rows (m,).
+    """
+    for index in range(len(rows)):
+        for row in range(starts[rows[index]], rows[index] + 1):
+            if counted[row] >= 0:
+                counters[counted[row], index] += 1
 
 
 @njit(cache=True, nogil=True)

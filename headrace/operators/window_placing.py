@@ -26,11 +26,12 @@ class Additions(NamedTuple):
 
     def part(self, first: int, end: int) -> "Additions":
         """Return the records from `first` to before `end`, in the same memory."""
-        times, orders, ints, floats = self.values
         rows = slice(first, end)
-        values = Values(times[rows], orders[rows], ints[:, rows], floats[:, rows])
         return Additions(
-            self.keys.slice(first, end - first), self.fates[rows], self.watermarks[rows], values
+            self.keys.slice(first, end - first),
+            self.fates[rows],
+            self.watermarks[rows],
+            self.values.at(rows),
         )
 
     def taken_keys(self) -> pa.Array:

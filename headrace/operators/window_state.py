@@ -20,11 +20,15 @@ PLACES = 2
 
 
 class _Page(msgspec.Struct, array_like=True):
-    """The windows of a key: integers then floats, a row a number, an item a window."""
+    """The windows of a key: integers then floats, a row a number, an item a window.
+
+    Of counters only those that are not 0: where they are among all of them, and how much.
+    """
 
     key: str
     integers: bytes
     floats: bytes
+    counters: bytes = b""
 
 
 @dataclass(slots=True)
@@ -32,7 +36,8 @@ class WindowState:
     """The open windows of all keys, ascending by code, then by end.
 
     A key has a code, its page's number, while it has windows. Codes are `changed` since the last
-    dump, and `written` if their page stands in the store.
+    dump, and `written` if their page stands in the store. Integers from row `first_counter` on are
+    counters.
 
     Shapes:  codes, starts, ends (S,) int64; totals S items.
     """
@@ -41,6 +46,7 @@ class WindowState:
     starts: IntArray
     ends: IntArray
     totals: Totals
+    first_counter: int
     latest_ns: int = NO_TIME_NS
     code_by_key: dict[str, int] = field(default_factory=dict)
     key_by_code: dict[int, str] = field(default_factory=dict)
@@ -56,7 +62,8 @@ class WindowState:
     def empty(cls, operations: Operations) -> "WindowState":
         """Return a state without windows."""
         nothing = np.zeros(0, np.int64)
-        return cls(nothing, nothing.copy(), nothing.copy(), new_totals(operations, 0))
+        totals, first_counter = new_totals(operations, 0), int(operations.counters[0])
+        return cls(nothing, nothing.copy(), nothing.copy(), totals, first_counter)
 
     def codes_of(self, keys: pa.Array) -> IntArray:
         """Return the code of each key, giving codes to new ones."""
@@ -95,16 +102,21 @@ class WindowState:
             key = self.key_by_code.get(code)
             page = None
             if key is not None and end > first:
-                span = slice(first, end)
-                marks, ints, floats = (rows[:, span] for rows in self.totals)
-                integers = np.vstack([self.starts[span], self.ends[span], marks, ints])
-                written = _Page(key, integers.tobytes(), np.ascontiguousarray(floats).tobytes())
-                page = msgspec.msgpack.encode(written)
+                page = self._page(key, slice(first, end))
             if page is not None or code in self.written:
                 pages[FIRST_KEY_PAGE + code] = page
             (self.written.discard if page is None else self.written.add)(code)
         self.changed.clear()
         return pages
+
+    def _page(self, key: str, span: slice) -> bytes:
+        marks, ints, floats = (rows[:, span] for rows in self.totals)
+        plain, counters = np.split(ints, [self.first_counter])
+        integers = np.vstack([self.starts[span], self.ends[span], marks, plain])
+        places = np.flatnonzero(counters)
+        counted = np.stack([places, counters.ravel()[places]])
+        numbers = (integers, np.ascontiguousarray(floats), counted)
+        return msgspec.msgpack.encode(_Page(key, *(rows.tobytes() for rows in numbers)))
 
     def _code(self, key: str) -> int:
         code = self.code_by_key.get(key)
@@ -122,7 +134,8 @@ def load_windows(name: str, operations: Operations, pages: Mapping[int, bytes]) 
     """
     state = WindowState.empty(operations)
     state.latest_ns = int.from_bytes(pages[HEADER_PAGE], "little", signed=True)
-    rows = PLACES + MARKS + len(operations.ints)
+    rows = PLACES + MARKS + state.first_counter
+    counters = len(operations.ints) - state.first_counter
     integers, floats, codes = [], [], []
     for number in sorted(pages.keys() - {HEADER_PAGE}):
         page = msgspec.msgpack.decode(pages[number], type=_Page)
@@ -134,7 +147,10 @@ def load_windows(name: str, operations: Operations, pages: Mapping[int, bytes]) 
                 f"{len(operations.floats)} floats a window, found {len(columns)} and "
                 f"{len(page.floats) // 8}; the aggregates changed, so raise the table's version"
             )
-        integers.append(columns.reshape(rows, count))
+        counted = np.zeros(counters * count, np.int64)
+        places, counts = np.frombuffer(page.counters, np.int64).reshape(2, -1)
+        counted[places] = counts
+        integers.append(np.vstack([columns.reshape(rows, count), counted.reshape(counters, count)]))
         floats.append(np.frombuffer(page.floats, np.float64).reshape(-1, count))
         codes.append(np.full(count, number - FIRST_KEY_PAGE, np.int64))
         state.code_by_key[page.key] = number - FIRST_KEY_PAGE

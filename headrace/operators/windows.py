@@ -13,7 +13,7 @@ from headrace.errors import UsageError
 from headrace.operators.aggregates import Aggregate
 from headrace.operators.fold_plan import FoldPlan
 from headrace.operators.folds import FRESH
-from headrace.operators.limits import KEYS_MAX, WINDOWS_A_KEY_MAX
+from headrace.operators.limits import COUNTERS_A_KEY_MAX, KEYS_MAX, WINDOWS_A_KEY_MAX
 from headrace.operators.rows import (
     KEY_REFUSED,
     LATE,
@@ -99,7 +99,14 @@ class Windows:
             raise UsageError(
                 f"operator, windows: expected keys_max from 1 to {KEYS_MAX}, found {self.keys_max}"
             )
-        object.__setattr__(self, "_plan", FoldPlan.of(self.aggregates))
+        plan = FoldPlan.of(self.aggregates)
+        if held * plan.counters > COUNTERS_A_KEY_MAX:
+            raise UsageError(
+                f"operator, {self.kind}: expected at most {COUNTERS_A_KEY_MAX} counters a key, "
+                f"found {plan.counters} in each of {held} open windows; take larger windows, or "
+                "sketches of less range or a larger error"
+            )
+        object.__setattr__(self, "_plan", plan)
 
     @property
     def layout(self) -> str:
@@ -209,7 +216,8 @@ class Windows:
             "window_end_ns": pa.array(state.ends[indexes]),
             "is_final": pa.array(np.full(len(indexes), is_final)),
         }
-        columns |= self._plan.results(totals.ints, totals.floats)
+        said = self._plan.results(totals.ints, totals.floats)
+        columns |= dict(zip(self.aggregates, said.columns, strict=True))
         return pa.RecordBatch.from_pydict(columns)
 
 

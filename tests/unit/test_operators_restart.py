@@ -17,10 +17,14 @@ from headrace.operators import (
     IntervalJoin,
     Joined,
     OneValue,
+    Quantile,
     Rows,
+    Session,
     Sides,
+    Sketch,
     SlidingWindows,
     Windowed,
+    Windows,
     operator_table,
     sides_of,
 )
@@ -46,6 +50,14 @@ SPANS = SlidingWindows(
     },
     lateness_ns=10,
     rows_a_window_max=5,
+)
+
+
+SKETCH = Sketch("event_time_ns", least=1, largest=10**6)
+QUANTILES = Windows(
+    Session(20),
+    {"middle": Quantile(SKETCH, 0.5), "most": Quantile(SKETCH, 0.9)},
+    lateness_ns=10,
 )
 
 
@@ -82,7 +94,7 @@ def said(joined: Joined) -> Output:
     return Output({OUT.name: records}, left_out.dead(), left_out.counts, {OUT.name: joined.causes})
 
 
-def windowing(windows: SlidingWindows) -> Callable[[Batch, ObjectState[Any]], Output]:
+def windowing(windows: SlidingWindows | Windows) -> Callable[[Batch, ObjectState[Any]], Output]:
     """Return an agent that says of every row what its window holds."""
 
     def window_rows(batch: Batch, state: ObjectState[Any]) -> Output:
@@ -119,6 +131,7 @@ def step_of(operator: Operator, agent: Callable[..., Output], *reads: Topic) -> 
 
 STEPS = {
     "interval join": step_of(PAIRS, joining(PAIRS), BOTH),
+    "quantiles of sessions": step_of(QUANTILES, windowing(QUANTILES), BOTH),
     "sliding windows": step_of(SPANS, windowing(SPANS), BOTH),
 }
 
