@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections import deque
@@ -17,6 +16,7 @@ from typing import IO, Any
 import psutil
 
 from headrace.errors import TransientError
+from headrace.servers.ports import choose
 
 STOP_TIMEOUT_S = 70.0
 """Longer than a worker may take to drain."""
@@ -31,11 +31,11 @@ SLOPE_S_MIN = 10
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback that nobody listens on, and no outgoing connection will get.
+
+    Raises:  TransientError if there is none.
+    """
+    return choose("HEADRACE_WEB_PORT", None, None, set())
 
 
 @dataclass
