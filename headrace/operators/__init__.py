@@ -15,12 +15,14 @@ from headrace.operators.as_of_join import AsOfJoin
 from headrace.operators.deduplicate import Deduplicate, Distinct
 from headrace.operators.held_rows import HeldRows
 from headrace.operators.interval_join import IntervalJoin
+from headrace.operators.latest_rows import LatestRows
 from headrace.operators.rate_limit import Limited, RateLimit
 from headrace.operators.rows import Rows
 from headrace.operators.sides import Joined, Sides, sides_of
 from headrace.operators.sketch import Quantile, Sketch
 from headrace.operators.sliding import SlidingWindows
 from headrace.operators.table import operator_table
+from headrace.operators.table_joins import StreamTableJoin, TableTableJoin
 from headrace.operators.window_kinds import Hopping, Session, tumbling
 from headrace.operators.window_state import WindowState
 from headrace.operators.windows import Windowed, Windows
@@ -38,6 +40,7 @@ __all__ = [
     "IntSum",
     "IntervalJoin",
     "Joined",
+    "LatestRows",
     "Limited",
     "Mean",
     "OneValue",
@@ -48,6 +51,8 @@ __all__ = [
     "Sides",
     "Sketch",
     "SlidingWindows",
+    "StreamTableJoin",
+    "TableTableJoin",
     "Vwap",
     "WindowState",
     "Windowed",

@@ -40,6 +40,9 @@ PAIRS_A_ROW_MAX = 1_024
 PAGE_ROWS = 1_024
 """Rows on a page of what an operator holds: a commit writes those pages again that changed."""
 
+PAGE_KEYS = 128
+"""Keys on a page of latest rows: a commit writes so many rows for one that changed."""
+
 IDS_MAX = 1_048_576
 """Ids remembered to tell repeats: 8 bytes of hash and 8 of time each."""
 

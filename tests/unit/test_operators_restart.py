@@ -23,6 +23,8 @@ from headrace.operators import (
     Sides,
     Sketch,
     SlidingWindows,
+    StreamTableJoin,
+    TableTableJoin,
     Windowed,
     Windows,
     operator_table,
@@ -31,6 +33,7 @@ from headrace.operators import (
 from headrace.operators.table import Operator
 from headrace.state.tables import ObjectState
 from headrace.testing import TestDriver
+from tests.join_rows import Join
 from tests.local_graphs import ASIDE, PROJECT, SCHEMA, WORD
 
 RECORD = pa.schema({"state": pa.string(), "reason": pa.string()})
@@ -40,6 +43,8 @@ OUT = Topic("test.out.v1", SCHEMA, key=("account",), partitions=1)
 PAIRS = IntervalJoin(
     RECORD, RECORD, lower_ns=-20, upper_ns=20, lateness_ns=10, unmatched="null", late="dead"
 )
+LOOKUP = StreamTableJoin(RECORD, RECORD)
+TABLES = TableTableJoin(RECORD, RECORD, unmatched="drop")
 SPANS = SlidingWindows(
     pa.schema({"reason": pa.string(), "tenth": pa.float64()}),
     span_ns=100,
@@ -61,7 +66,7 @@ QUANTILES = Windows(
 )
 
 
-def joining(join: IntervalJoin) -> Callable[[Batch, ObjectState[Any]], Output]:
+def joining(join: Join) -> Callable[[Batch, ObjectState[Any]], Output]:
     """Return an agent of a topic that has both sides: what is HALTED is a right row."""
 
     def join_rows(batch: Batch, state: ObjectState[Any]) -> Output:
@@ -131,6 +136,8 @@ def step_of(operator: Operator, agent: Callable[..., Output], *reads: Topic) -> 
 
 STEPS = {
     "interval join": step_of(PAIRS, joining(PAIRS), BOTH),
+    "stream with table": step_of(LOOKUP, joining(LOOKUP), BOTH),
+    "table with table": step_of(TABLES, joining(TABLES), BOTH),
     "quantiles of sessions": step_of(QUANTILES, windowing(QUANTILES), BOTH),
     "sliding windows": step_of(SPANS, windowing(SPANS), BOTH),
 }
