@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from benchmarks.page import machine, with_section
-from headrace.faults.report import SeedReport, as_json
+from headrace.faults.prove import SeedReport
+from headrace.faults.report import as_json
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "faults.md"

@@ -57,7 +57,7 @@ class Vwap:
         groups = [LaneGroup(HEADRACE_EXACTLY.group(setting), {setting.input: shape.partitions})]
         with self._workers(setting, shape) as workers:
             rates = rates_of(follow(workers, self._bootstrap, groups))
-        fault = cluster.fault_of(setting.output, JOB.schema, expected)
+        fault = cluster.fault_of(setting.output, JOB, expected)
         if fault:
             raise InvariantError(f"{shape}: {fault}")
         cluster.forget(setting.group)

@@ -1,4 +1,4 @@
-"""Tick to order: how long a record takes through our steps, beside bare hops of librdkafka.
+"""Tick to order: how long a record takes through our steps, bare hops, and Kafka Streams.
 
 Writes the section "latency" of docs/benchmarks.md.
 """
@@ -16,9 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.latency.gauge import Latency, Route, measure
+from benchmarks.latency.streams import Relay
 from benchmarks.page import machine
 from benchmarks.spread import Spread, Target, ratios, spread, verdict_lines
-from benchmarks.written import write
+from benchmarks.throughput.java import class_path
+from benchmarks.written import say, write
+from headrace.avro.registry import subject_of
+from headrace.avro.schema import load_schema
+from headrace.errors import TransientError
+from headrace.kafka.schema_log import SchemaLog
 from headrace.project import Project
 from headrace.runtime.assemble import Choice, ensure_topics
 from headrace.servers import Servers
@@ -29,13 +35,21 @@ from headrace.up.run import process_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "benchmarks" / "projects" / "relay"
+SCHEMAS = PROJECT / "schemas" / "avro"
 SECTION = "latency"
 PICTURE = "benchmarks/latency.png"
 RATES_A_S = (1_000, 10_000, 50_000)
 RATIO_MAX = 1.5
+STREAMS_RATIO_MAX = 0.5
 JUDGED_RATE_A_S = 10_000
+KAFKA = frozenset({"kafka"})
 START_S = 10.0
 """For processes to join and settle."""
+
+JIT_RATE_A_S = 10_000
+JIT_WARM_S = 12.0
+"""What Java is sent before it counts, beside the warm-up all have: its first seconds run
+interpreted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +66,24 @@ WAYS = (
     "one bare hop",
     "fused",
     "fused, exactly once",
+    "Kafka Streams, fused",
+    "Kafka Streams, fused, exactly once",
     "five bare hops",
     "split",
     "split, exactly once",
+    "Kafka Streams, split",
+    "Kafka Streams, split, exactly once",
 )
 """One hop of Kafka or five; a hop into the first and out of the last come on top."""
 
-PEER_OF = {"fused": "one bare hop", "split": "five bare hops"}
+BARE_OF = {"fused": "one bare hop", "split": "five bare hops"}
 """What is judged: ways that promise the same, at least once, over as many hops."""
+
+STREAMS_OF = {
+    way: f"Kafka Streams, {way}"
+    for way in ("fused", "fused, exactly once", "split", "split, exactly once")
+}
+"""The same hops and the same promise."""
 
 
 def main() -> None:
@@ -68,18 +92,20 @@ def main() -> None:
     parser.add_argument("--duration", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=int, action="append")
+    parser.add_argument("--way", choices=WAYS, action="append")
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")
     chosen = parser.parse_args()
     topology = Project(PROJECT).topology("relay")
     with (
         tempfile.TemporaryDirectory(prefix="headrace-latency-") as home,
-        Servers(Settings.load(home=home, kafka=None), only=frozenset({"kafka"})) as servers,
+        Servers(settings := Settings.load(home=home, kafka=None), only=KAFKA) as servers,
     ):
-        bench = Bench(topology, servers, Path(home))
+        java = class_path(settings.cache / "bench", Path(home) / "classes")
+        bench = Bench(topology, servers, Path(home), java)
         figures = [
             figure
             for number in range(1, chosen.rounds + 1)
-            for way in WAYS
+            for way in chosen.way or WAYS
             for figure in bench.run(way, number, chosen.rate or RATES_A_S, chosen.duration)
         ]
     lines = section(figures, chosen.rounds)
@@ -91,10 +117,11 @@ def main() -> None:
 class Bench:
     """The ways through one Kafka, set up one at a time."""
 
-    def __init__(self, topology: Topology, servers: Servers, home: Path) -> None:
+    def __init__(self, topology: Topology, servers: Servers, home: Path, java: str) -> None:
         self._topology = topology
         self._endpoints = servers.endpoints
         self._home = home
+        self._java = java
         self._hops = topology.topics
         ensure_topics(topology, self._endpoints.kafka, Choice().runs(topology))
         ensure_topics(topology, self._endpoints.kafka, Choice(fuse=False).runs(topology))
@@ -104,15 +131,24 @@ class Bench:
     ) -> Iterator[Figure]:
         """Measure one way at every rate."""
         last = 1 if way == "one bare hop" else len(self._hops) - 1
-        schemas = PROJECT / "schemas" / "avro"
-        route = Route(self._endpoints.kafka, self._hops[0], self._hops[last], schemas)
-        with self._set_up(way):
+        route = Route(self._endpoints.kafka, self._hops[0], self._hops[last], SCHEMAS)
+        with self._set_up(way, number):
             time.sleep(START_S)
+            if "Streams" in way and not measure(route, JIT_RATE_A_S, JIT_WARM_S).came:
+                raise TransientError(
+                    f"{way}: nothing came of its warm-up; its log is in {self._home}"
+                )
             for rate in rates:
-                yield Figure(way, rate, number, measure(route, rate, duration_s))
+                figure = Figure(way, rate, number, measure(route, rate, duration_s))
+                say(words(figure))
+                yield figure
 
     @contextmanager
-    def _set_up(self, way: str) -> Iterator[None]:
+    def _set_up(self, way: str, number: int) -> Iterator[None]:
+        if "Streams" in way:
+            with self._relay(way, number).running():
+                yield
+            return
         if "bare" not in way:
             with self._workers(way):
                 yield
@@ -132,6 +168,25 @@ class Bench:
             for relay in relays:
                 relay.kill()
                 relay.wait()
+
+    def _relay(self, way: str, number: int) -> Relay:
+        registry = SchemaLog(self._endpoints.kafka)
+        schema_id = 0
+        for topic in self._hops:  # of one schema, so of one id
+            schema_id = registry.register(
+                subject_of(topic.name), load_schema(SCHEMAS, topic.schema)
+            )
+        registry.close()
+        return Relay(
+            self._endpoints.kafka,
+            [topic.name for topic in self._hops],
+            schema_id,
+            self._java,
+            self._home,
+            f"{way.replace(', ', '-').replace(' ', '-').lower()}-{number}",
+            is_split="split" in way,
+            is_exact="exactly" in way,
+        )
 
     @contextmanager
     def _workers(self, way: str) -> Iterator[None]:
@@ -162,6 +217,15 @@ class Bench:
             stop_all(workers)
 
 
+def words(figure: Figure) -> str:
+    """Return a measurement in a line."""
+    found = figure.latency
+    return (
+        f"round {figure.round}: {figure.way} at {figure.rate_a_s:,} records/s: p50 "
+        f"{found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms, {found.came:,} of {found.sent:,} came"
+    )
+
+
 def section(figures: Sequence[Figure], rounds: int) -> list[str]:
     """Return the part of the page: every way at every rate, and the ratios that are judged."""
     lines = [
@@ -181,13 +245,16 @@ def verdicts(figures: Sequence[Figure]) -> list[tuple[Target, Spread]]:
     """Return how our ways compare with their peers at the rate that is judged, round by round."""
     found = by_rate(figures)
     judged = []
-    for way, peer in PEER_OF.items():
-        ours, bare = (found.get((JUDGED_RATE_A_S, name)) for name in (way, peer))
-        for part, of in (("p50", p50s_ms), ("p99", p99s_ms)):
-            if ours and bare:
-                what = f"{way} at {JUDGED_RATE_A_S:,} records/s: {part} to {peer}"
-                target = Target(what, RATIO_MAX, is_most=True)
-                judged.append((target, ratios(of(ours), of(bare))))
+    bounds = [
+        *((way, bare, p, RATIO_MAX) for way, bare in BARE_OF.items() for p in ("p50", "p99")),
+        *((way, streams, "p99", STREAMS_RATIO_MAX) for way, streams in STREAMS_OF.items()),
+    ]
+    for way, peer, part, bound in bounds:
+        ours, theirs = (found.get((JUDGED_RATE_A_S, name)) for name in (way, peer))
+        if ours and theirs:
+            of = p50s_ms if part == "p50" else p99s_ms
+            what = f"{way} at {JUDGED_RATE_A_S:,} records/s: {part} to {peer}"
+            judged.append((Target(what, bound, is_most=True), ratios(of(ours), of(theirs))))
     return judged
 
 
@@ -212,7 +279,7 @@ def p99s_ms(found: Sequence[Latency]) -> list[float]:
 def drawn(figures: Sequence[Figure]) -> dict[str, Any]:
     """Return the figures as they are drawn and kept."""
     bars = [
-        {"title": way, "is_ours": "bare" not in way, **asdict(spread(p50s_ms(found)))}
+        {"title": way, "is_ours": way in STREAMS_OF, **asdict(spread(p50s_ms(found)))}
         for (rate, way), found in by_rate(figures).items()
         if rate == JUDGED_RATE_A_S
     ]

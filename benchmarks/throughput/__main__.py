@@ -19,6 +19,7 @@ from benchmarks.throughput.catalog import (
     JOBS,
     PEERS_ALL,
     ROOT,
+    Input,
     Job,
     Peer,
     Setting,
@@ -75,7 +76,7 @@ class Bench:
         self._trades = trades
         self._home = home
         self._java = java
-        self._inputs: dict[int, tuple[str, int]] = {}
+        self._inputs: dict[tuple[str, int], tuple[str, int]] = {}
         self._expectations: dict[tuple[str, int], Expected] = {}
         self._count = 0
 
@@ -91,7 +92,7 @@ class Bench:
 
     def _run(self, peer: Peer, job: Job) -> Run:
         records = min(len(self._trades), peer.records_max or len(self._trades))
-        topic, schema_id = self._input(records)
+        topic, schema_id = self._input(job.input, records)
         self._count += 1
         group = f"run{self._count}-{peer.name}"
         output = f"{group}.output"
@@ -115,19 +116,21 @@ class Bench:
         """Return what is to come of the first so many trades; worked out once."""
         key = job.name, records
         if key not in self._expectations:
-            self._expectations[key] = job.expected(self._trades.first(records))
+            self._expectations[key] = job.expected(job.input.arranged(self._trades.first(records)))
         return self._expectations[key]
 
-    def _input(self, records: int) -> tuple[str, int]:
+    def _input(self, wanted: Input, records: int) -> tuple[str, int]:
         """Return the topic of the first so many trades and its schema's id; filled once."""
-        if records not in self._inputs:
-            say(f"writing {records:,} trades")
-            topic = f"bench.trade-{records}.v1"
+        key = wanted.name, records
+        if key not in self._inputs:
+            say(f"writing {records:,} trades ({wanted.name})")
+            topic = f"bench.{wanted.name}-{records}.v1"
             schema_id = self._cluster.register(topic, "trade.v1")
             path = self._cluster.schema_path("trade.v1")
-            self._cluster.fill(topic, framed(self._trades.first(records), path, schema_id))
-            self._inputs[records] = topic, schema_id
-        return self._inputs[records]
+            trades = wanted.arranged(self._trades.first(records))
+            self._cluster.fill(topic, framed(trades, path, schema_id))
+            self._inputs[key] = topic, schema_id
+        return self._inputs[key]
 
 
 def section(

@@ -2,13 +2,19 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from benchmarks.throughput.event_windows import (
+    GRACE_NS,
+    WINDOWS_NS,
+    disordered,
+    expected_windows,
+)
+from benchmarks.throughput.java import java_command
 from benchmarks.throughput.trades import Expected, Trades, expected_filter, expected_vwap
 from benchmarks.written import BENCH_PYTHON
-from headrace.servers.jars import java_program
 from headrace.up.processes import free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -21,24 +27,54 @@ COMMIT_MS = 100
 """Between commits, ours and those of whoever writes in transactions, which hide what they hold."""
 STREAMS_COMMIT_MS = 30_000
 """Kafka Streams' default at least once: the less often, the better for it."""
+STREAMS_WINDOWS_COMMIT_MS = 1_000
+"""At least once a window that is held in its cache comes out at a commit: with 30 s most of a run
+would come out at its end. The cache takes up what a symbol trades in a second either way."""
+
+NS_A_MS = 1_000_000
 
 JIT_WARM_S = 8.0
 """Java's first seconds run interpreted: the rate was seen to rise eightfold, up to the eighth."""
 
 
 @dataclass(frozen=True, slots=True)
+class Input:
+    """What some jobs read: how the trades are arranged for them, and the name of that."""
+
+    name: str
+    arranged: Callable[[Trades], Trades]
+
+
+IN_ORDER = Input("trade", lambda trades: trades)
+DISORDERED = Input("disordered", disordered)
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One task: the schema of its output, and what is to come out."""
+    """One task: the schema of its output, what is read, and what is to come out.
+
+    `parts` are fields of an output that say what it is about where its key does not.
+    """
 
     name: str
     title: str
     schema: str
     expected: Callable[[Trades], Expected]
+    input: Input = IN_ORDER
+    parts: tuple[str, ...] = ()
 
 
 JOBS = (
     Job("vwap", "stateful VWAP", "vwap.v1", expected_vwap),
     Job("filter", "stateless decode → filter → encode", "notional.v1", expected_filter),
+    Job(
+        "windows",
+        "event-time windows of 1 s and 60 s",
+        "window.v1",
+        expected_windows,
+        DISORDERED,
+        ("symbol", "start_ns", "end_ns"),
+    ),
 )
 
 
@@ -73,10 +109,13 @@ class Setting:
             "BENCH_OUTPUT_SCHEMA": str(schemas / f"{output_schema}.avsc"),
             "BENCH_OUTPUT_SCHEMA_ID": str(self.output_schema_id),
             "BENCH_SIZE_LOTS_MIN": str(self.size_lots_min),
+            "BENCH_WINDOWS_MS": ",".join(str(size_ns // NS_A_MS) for size_ns in WINDOWS_NS),
+            "BENCH_GRACE_MS": str(GRACE_NS // NS_A_MS),
             "BENCH_GUARANTEE": peer.guarantee,
             "HEADRACE_KAFKA": self.kafka,
             "HEADRACE_HOME": str(self.state),
             **peer.environment,
+            **peer.environment_by_job.get(self.job, {}),
         }
 
 
@@ -86,6 +125,7 @@ class Peer:
 
     `records_max`: of the input it is given no more, in a topic of its own, so that a slow one comes
     to the end. `group`: its consumer group, by the name the run gives it; None if it has none.
+    `environment_by_job`: what it is told for some job, over `environment`.
     """
 
     name: str
@@ -97,6 +137,7 @@ class Peer:
     records_max: int | None = None
     warm_s_min: float = 0.0
     group: Callable[[Setting], str] = lambda setting: setting.group
+    environment_by_job: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def headrace_command(setting: Setting) -> Sequence[str]:
@@ -106,10 +147,8 @@ def headrace_command(setting: Setting) -> Sequence[str]:
 
 
 def streams_command(setting: Setting) -> Sequence[str]:
-    """Return how Kafka Streams is started: a heap of no concern, the collector for throughput."""
-    options = ("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC", "--enable-native-access=ALL-UNNAMED")
-    log = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-    return (str(java_program()), *options, log, "-cp", setting.class_path, "Main")
+    """Return how Kafka Streams is started."""
+    return java_command(setting.class_path, "Main")
 
 
 def python_command(file: str, *arguments: str) -> Callable[[Setting], Sequence[str]]:
@@ -126,21 +165,35 @@ def headrace(name: str, title: str, guarantee: Guarantee) -> Peer:
         guarantee,
         headrace_command,
         {"HEADRACE_COMMIT_INTERVAL_MS": str(COMMIT_MS)},
+        jobs=("vwap", "filter", "windows"),
         group=lambda setting: f"headrace.{setting.group}.{setting.job}",
     )
 
 
 def streams(
-    name: str, title: str, guarantee: Guarantee, *, is_cached: bool, jobs: tuple[str, ...]
+    name: str,
+    title: str,
+    guarantee: Guarantee,
+    *,
+    jobs: tuple[str, ...],
+    is_cached: bool = True,
 ) -> Peer:
     """Return one of Kafka Streams' ways."""
-    commit_ms = COMMIT_MS if guarantee == "exactly_once" else STREAMS_COMMIT_MS
+    is_exact = guarantee == "exactly_once"
     environment = {
         "BENCH_CACHE": "yes" if is_cached else "no",
-        "BENCH_COMMIT_INTERVAL_MS": str(commit_ms),
+        "BENCH_COMMIT_INTERVAL_MS": str(COMMIT_MS if is_exact else STREAMS_COMMIT_MS),
     }
+    windows_commit_ms = COMMIT_MS if is_exact else STREAMS_WINDOWS_COMMIT_MS
     return Peer(
-        name, title, guarantee, streams_command, environment, jobs=jobs, warm_s_min=JIT_WARM_S
+        name,
+        title,
+        guarantee,
+        streams_command,
+        environment,
+        jobs=jobs,
+        warm_s_min=JIT_WARM_S,
+        environment_by_job={"windows": {"BENCH_COMMIT_INTERVAL_MS": str(windows_commit_ms)}},
     )
 
 
@@ -150,22 +203,20 @@ STREAMS = streams(
     "streams",
     "Kafka Streams, at least once",
     "at_least_once",
-    is_cached=True,
-    jobs=("vwap", "filter"),
+    jobs=("vwap", "filter", "windows"),
 )
 STREAMS_UNCACHED = streams(
     "streams-uncached",
     "Kafka Streams, at least once, its store not cached",
     "at_least_once",
-    is_cached=False,
     jobs=("vwap",),
+    is_cached=False,
 )
 STREAMS_EXACTLY = streams(
     "streams-exactly",
     "Kafka Streams, exactly_once_v2",
     "exactly_once",
-    is_cached=True,
-    jobs=("vwap", "filter"),
+    jobs=("vwap", "filter", "windows"),
 )
 QUIX = Peer(
     "quix",
@@ -173,6 +224,7 @@ QUIX = Peer(
     "at_least_once",
     python_command("quix_job.py"),
     {},
+    jobs=("vwap", "filter", "windows"),
     records_max=400_000,
 )
 BYTEWAX = Peer(

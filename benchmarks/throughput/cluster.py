@@ -12,7 +12,7 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from benchmarks.throughput.catalog import PROJECT, Peer, Setting
+from benchmarks.throughput.catalog import PROJECT, Job, Peer, Setting
 from benchmarks.throughput.trades import Expected
 from headrace.avro.registry import subject_of
 from headrace.avro.schema import load_schema
@@ -94,22 +94,22 @@ class Cluster:
         query = OffsetQuery(self.bootstrap)
         return lambda: sum(query.ends(places).values()) * expected.inputs // expected.records
 
-    def fault_of(self, topic: str, schema: str, expected: Expected) -> str:
+    def fault_of(self, topic: str, job: Job, expected: Expected) -> str:
         """Return in what an output differs from what is expected; nothing if it is right."""
-        count, last = self.read(topic)
+        parsed = fastavro.schema.load_schema(self.schema_path(job.schema))
+        count, last = self.read(topic, lambda message: about(message, job, parsed))
         if count != expected.records:
             return f"expected {expected.records:,} records, found {count:,}"
-        parsed = fastavro.schema.load_schema(self.schema_path(schema))
-        found = {key.decode(): body(value, parsed) for key, value in last.items()}
+        found = {what: body(value, parsed) for what, value in last.items()}
         differing = [
-            f"{key}: expected {expected.last.get(key)}, found {found.get(key)}"
-            for key in sorted(expected.last.keys() | found.keys())
-            if expected.last.get(key) != found.get(key)
+            f"{what}: expected {expected.last.get(what)}, found {found.get(what)}"
+            for what in sorted(expected.last.keys() | found.keys())
+            if expected.last.get(what) != found.get(what)
         ]
         return "; ".join(differing[:DIFFERENCES_SHOWN])
 
-    def read(self, topic: str) -> tuple[int, dict[bytes, bytes]]:
-        """Return how many records a topic holds that count, and the last value of each key."""
+    def read(self, topic: str, what_of: Callable[[Any], Any]) -> tuple[int, dict[Any, bytes]]:
+        """Return how many records a topic holds that count, and the last value of each thing."""
         consumer = Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
@@ -135,7 +135,7 @@ class Cluster:
                     ended.add(message.partition())
                     continue
                 count += 1
-                last[message.key()] = message.value()
+                last[what_of(message)] = message.value()
         consumer.close()
         return count, last
 
@@ -145,6 +145,14 @@ class Cluster:
         mine = [name for name in topics if group in name]
         for future in self._admin.delete_topics(mine).values() if mine else ():
             future.result(ANSWER_S_MAX)
+
+
+def about(message: Any, job: Job, schema: Any) -> Any:
+    """Return what an output is about: its key, or the fields by which the job tells them apart."""
+    if not job.parts:
+        return message.key().decode()
+    record = body(message.value(), schema)
+    return tuple(record[name] for name in job.parts)
 
 
 def body(value: bytes, schema: Any) -> Any:

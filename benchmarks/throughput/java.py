@@ -25,6 +25,14 @@ COMPILER = "org.eclipse.jdt:ecj:3.43.0"
 """Eclipse's: it is one jar and needs a JRE only."""
 
 LANGUAGE = "21"
+RUN_OPTIONS = (
+    *("-Xms1g", "-Xmx1g", "-XX:+UseParallelGC", "--enable-native-access=ALL-UNNAMED"),
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.streams.kstream.internals=error",
+)
+"""A heap of no concern, the collector for throughput, and no warning for each record that is too
+late for its window."""
+
 RESOLVE_S_MAX = 300.0
 COMPILE_S_MAX = 60.0
 
@@ -49,3 +57,8 @@ def class_path(cache: Path, classes: Path) -> str:
     command = Command(program=java_program(), argv=argv, cwd=classes)
     run_to_end(command, "compiling benchmarks/peers/kafka_streams", COMPILE_S_MAX)
     return f"{classes}:{path}"
+
+
+def java_command(class_path: str, program: str) -> tuple[str, ...]:
+    """Return how one of the peer's classes with a `main` is started."""
+    return (str(java_program()), *RUN_OPTIONS, "-cp", class_path, program)

@@ -29,6 +29,7 @@ TARGETS = (
     Target("vwap", "headrace", "quix", 15),
     Target("vwap", "headrace", "faust", 300),
     Target("vwap", "headrace-exactly", "streams-exactly", 3),
+    Target("windows", "headrace", "streams", 3),
 )
 """Those of the speed issue."""
 

@@ -55,7 +55,7 @@ def run_peer(cluster: Cluster, peer: Peer, job: Job, setting: Setting, expected:
         except (TimeoutError, ChildProcessError, ValueError) as error:
             fault = f"{error}; {last_words(log)}"
     if not fault:
-        fault = cluster.fault_of(setting.output, job.schema, expected)
+        fault = cluster.fault_of(setting.output, job, expected)
     cluster.forget(setting.group)
     shutil.rmtree(setting.state, ignore_errors=True)
     return Run(peer.name, job.name, total, found, fault, tuple(watch.samples))

@@ -28,7 +28,7 @@ MAGIC = b"\x00"
 
 @dataclass(frozen=True, slots=True)
 class Trades:
-    """Trades in the order of time.
+    """Trades in the order they are written.
 
     Shapes:  `symbols` and what follows: one item a trade; `names` one a symbol.
     """
@@ -51,11 +51,11 @@ class Trades:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a right output of so many inputs holds: records, and of each symbol this one last."""
+    """What a right output of so many inputs holds: records, and about each thing this one last."""
 
     inputs: int
     records: int
-    last: Mapping[str, Mapping[str, Any]]
+    last: Mapping[Any, Mapping[str, Any]]
 
 
 def draw(count: int, keys: int = SYMBOLS) -> Trades:

@@ -15,7 +15,30 @@ final class Records {
 
   record Sums(long turnover, long volumeLots) {}
 
+  record Window(
+      String symbol, long startNs, long endNs, long trades, long volumeLots, long vwapTicks) {}
+
+  /** What a window holds of its trades. */
+  record Gathered(long trades, long volumeLots, long turnover) {
+    static final Gathered NOTHING = new Gathered(0, 0, 0);
+
+    Gathered with(Trade trade) {
+      return new Gathered(
+          trades + 1,
+          volumeLots + trade.sizeLots(),
+          turnover + trade.priceTicks() * trade.sizeLots());
+    }
+
+    /** To the nearest integer, halves upwards. */
+    long vwapTicks() {
+      return Math.floorDiv(2 * turnover + volumeLots, 2 * volumeLots);
+    }
+  }
+
+  record Hop(String key, long sentTimeNs, long priceTicks, long sizeLots) {}
+
   private static final int SUMS_BYTES = 2 * Long.BYTES;
+  private static final int GATHERED_BYTES = 3 * Long.BYTES;
 
   private Records() {}
 
@@ -34,6 +57,25 @@ final class Records {
           }
           ByteBuffer buffer = ByteBuffer.wrap(bytes);
           return new Sums(buffer.getLong(), buffer.getLong());
+        });
+  }
+
+  static Serde<Gathered> gathered() {
+    return Serdes.serdeFrom(
+        (topic, gathered) ->
+            gathered == null
+                ? null
+                : ByteBuffer.allocate(GATHERED_BYTES)
+                    .putLong(gathered.trades())
+                    .putLong(gathered.volumeLots())
+                    .putLong(gathered.turnover())
+                    .array(),
+        (topic, bytes) -> {
+          if (bytes == null) {
+            return null;
+          }
+          ByteBuffer buffer = ByteBuffer.wrap(bytes);
+          return new Gathered(buffer.getLong(), buffer.getLong(), buffer.getLong());
         });
   }
 
@@ -80,6 +122,42 @@ final class Records {
         into.writeString(notional.symbol());
         into.writeLong(notional.timeNs());
         into.writeLong(notional.notional());
+      }
+    };
+  }
+
+  static Serde<Window> window(int schemaId) {
+    return new Framed<>(schemaId) {
+      @Override
+      Window read(BinaryDecoder from) {
+        throw new UnsupportedOperationException("windows are only written");
+      }
+
+      @Override
+      void write(Window window, BinaryEncoder into) throws IOException {
+        into.writeString(window.symbol());
+        into.writeLong(window.startNs());
+        into.writeLong(window.endNs());
+        into.writeLong(window.trades());
+        into.writeLong(window.volumeLots());
+        into.writeLong(window.vwapTicks());
+      }
+    };
+  }
+
+  static Serde<Hop> hop(int schemaId) {
+    return new Framed<>(schemaId) {
+      @Override
+      Hop read(BinaryDecoder from) throws IOException {
+        return new Hop(from.readString(), from.readLong(), from.readLong(), from.readLong());
+      }
+
+      @Override
+      void write(Hop hop, BinaryEncoder into) throws IOException {
+        into.writeString(hop.key());
+        into.writeLong(hop.sentTimeNs());
+        into.writeLong(hop.priceTicks());
+        into.writeLong(hop.sizeLots());
       }
     };
   }
