@@ -30,12 +30,18 @@ SLOPE_S_MIN = 10
 """Fewer samples, or less time, tell noise from growth badly."""
 
 
+_given: set[int] = set()
+"""Ports this process has given to its children, which may not listen on them yet."""
+
+
 def free_port() -> int:
     """Return a port of the loopback that nobody listens on, and no outgoing connection will get.
 
+    None is given twice.
+
     Raises:  TransientError if there is none.
     """
-    return choose("HEADRACE_WEB_PORT", None, None, set())
+    return choose("HEADRACE_WEB_PORT", None, None, _given)
 
 
 @dataclass
