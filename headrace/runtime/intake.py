@@ -242,6 +242,7 @@ class Intake:
         self._known = {p: start for p, start in self._known.items() if p not in gone}
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
         self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
+        self._told = {p: offset for p, offset in self._told.items() if p not in gone}
         self._paused -= gone
         return units
 
@@ -349,8 +350,11 @@ class Intake:
         if monotonic() - self._refused_asked_at_s < limits.IDLE_COMMIT_S:
             return {}
         self._refused_asked_at_s = monotonic()
-        refused = self._consumer.take_refused()
-        return {place: offset for place, offset in refused.items() if self._told[place] == offset}
+        if not self._consumer.take_refused():
+            return {}
+        # All of them: while the group's coordinator is away the client sends commits again by
+        # itself, and an older one may have overtaken the last.
+        return dict(self._told)
 
     def _note_lag(self, read_to: Offsets) -> None:
         self.read_to |= read_to

@@ -185,9 +185,10 @@ def test_an_offset_the_group_refused_is_told_again_though_nothing_new_comes(
     assert client.commits == [{KEPT: 1}, {KEPT: 1}]
 
 
-def test_an_offset_that_was_refused_is_not_told_after_a_later_one(
+def test_after_a_refusal_the_last_offset_of_every_partition_is_told_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """An older commit may have overtaken the last one: the client sends them again by itself."""
     monkeypatch.setattr(limits, "IDLE_COMMIT_S", 0.0)
     client = FakeClient({KEPT: 9, MOVED: 1})
     intake = intake_on(client)
@@ -195,10 +196,13 @@ def test_an_offset_that_was_refused_is_not_told_after_a_later_one(
     for offset in (1, 2):
         intake.committed.put({KEPT: offset})
         intake.read()
+    intake.committed.put({MOVED: 1})
+    intake.read()
     client.refused = {KEPT: 1}
     intake.read()
+    intake.read()
 
-    assert client.commits == [{KEPT: 1}, {KEPT: 2}]
+    assert client.commits == [{KEPT: 1}, {KEPT: 2}, {MOVED: 1}, {KEPT: 2, MOVED: 1}]
 
 
 def test_an_offset_of_a_place_that_is_gone_is_not_told_again(
