@@ -11,10 +11,10 @@ WINDOWS_A_RECORD_MAX = 1_024
 """Windows one record can be in: what a batch of hopping windows multiplies its records by."""
 
 BUCKETS_MAX = 8_192
-"""Counters of one quantile sketch: an error of 0.4 % over 64 powers of two, and room beyond."""
+"""Counters of one quantile sketch: an error of 0.4 % over 63 powers of two."""
 
 COUNTERS_A_KEY_MAX = 262_144
-"""Counters of the open windows of one key: 2 MB of memory, and of a record in the changelog."""
+"""Counters of the open windows of one key: 2 MB of memory, 4 MB of a record if all are used."""
 
 COUNTERS_AT_ONCE = 4_194_304
 """Counters of sliding windows that are worked out together: 32 MB."""

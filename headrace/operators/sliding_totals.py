@@ -94,7 +94,7 @@ def extremes(values: npt.NDArray[np.generic], starts: IntArray, sign: int) -> In
     The first of equals. NaN is left out unless there is nothing else.
 
     Shapes:  values (n,) int64 or float64, starts (n,) ascending; (n,) row numbers out.
-    Source:  the ascending queue: Tangwongsan et al. (2017), DEBS, of sliding-window aggregation.
+    Source:  the algorithm known as ascending minima.
     """
     found = np.empty(len(values), np.int64)
     # Rows that may still be the least of a window to come, the least first.
