@@ -187,6 +187,9 @@ class Vwap:
         """Return the limbs of price times size, lowest first, and the halves of size."""
         prices = _integers(column_of(records, self.price, "int"))
         sizes = _integers(column_of(records, self.size, "int"))
+        if not np.bitwise_or.reduce(prices | sizes) >> LIMB_BITS:
+            low, none = prices * sizes, np.zeros(len(prices), np.int64)
+            return [low & LIMB_MASK, low >> LIMB_BITS, none, none, *_halves(sizes)]
         price_high, price_low = prices >> LIMB_BITS, prices & LIMB_MASK
         size_high, size_low = sizes >> LIMB_BITS, sizes & LIMB_MASK
         low, high = price_low * size_low, price_high * size_high

@@ -1,6 +1,7 @@
-"""Compiled loops that fold values into the totals of windows, one record after the other.
+"""Compiled loops that fold values into the totals of windows.
 
-In the order of the records, so that a sum of floats is the same however the input was cut.
+Each number in the order of the records, so that a sum of floats is the same however the input was
+cut.
 """
 
 from typing import NamedTuple
@@ -90,14 +91,58 @@ def new_totals(operations: Operations, count: int) -> Totals:
 def fold_rows(
     totals: Totals, slots: IntArray, rows: IntArray, values: Values, operations: Operations
 ) -> None:
-    """Fold record `rows[i]` into window `slots[i]`, one after the other."""
+    """Fold record `rows[i]` into window `slots[i]`, one number after the other."""
+    is_first, is_last = np.empty(len(slots), np.bool_), np.empty(len(slots), np.bool_)
     for index in range(len(slots)):
-        fold_row(totals, slots[index], rows[index], values, operations)
+        is_first[index], is_last[index] = _mark(totals, slots[index], rows[index], values)
+    for fold in range(len(values.ints)):
+        if operations.ints[fold] == ADD:
+            for index in range(len(slots)):
+                totals.ints[fold, slots[index]] += values.ints[fold, rows[index]]
+            continue
+        for index in range(len(slots)):
+            value = values.ints[fold, rows[index]]
+            marked = is_first[index], is_last[index]
+            _fold(totals.ints, fold, slots[index], value, operations.ints, *marked)
+    for index in range(len(slots)):
+        _count(totals, slots[index], rows[index], values, operations)
+    for fold in range(len(operations.floats)):
+        for index in range(len(slots)):
+            number = values.floats[fold, rows[index]]
+            marked = is_first[index], is_last[index]
+            _fold(totals.floats, fold, slots[index], number, operations.floats, *marked)
 
 
 @njit(cache=True, nogil=True)
 def fold_row(totals: Totals, slot: int, row: int, values: Values, operations: Operations) -> None:
     """Fold one record into one window."""
+    is_first, is_last = _mark(totals, slot, row, values)
+    for fold in range(len(values.ints)):
+        _fold(totals.ints, fold, slot, values.ints[fold, row], operations.ints, is_first, is_last)
+    _count(totals, slot, row, values, operations)
+    for fold in range(len(operations.floats)):
+        _fold(
+            totals.floats,
+            fold,
+            slot,
+            values.floats[fold, row],
+            operations.floats,
+            is_first,
+            is_last,
+        )
+
+
+@njit(cache=True, nogil=True)
+def _count(totals: Totals, slot: int, row: int, values: Values, operations: Operations) -> None:
+    """Raise a window's counters by what a record brings."""
+    for count in range(len(values.counted)):
+        if values.counted[count, row] >= 0:
+            totals.ints[operations.counters[count] + values.counted[count, row], slot] += 1
+
+
+@njit(cache=True, nogil=True)
+def _mark(totals: Totals, slot: int, row: int, values: Values) -> tuple[bool, bool]:
+    """Note a record's time in its window; return whether it is the first there, and the last."""
     marks = totals.marks
     time, order = values.times[row], values.orders[row]
     is_first = time < marks[FIRST_TIME, slot] or (
@@ -112,21 +157,7 @@ def fold_row(totals: Totals, slot: int, row: int, values: Values, operations: Op
     if is_last:
         marks[LAST_TIME, slot], marks[LAST_ORDER, slot] = time, order
     marks[FRESH, slot] = 1
-    for fold in range(len(values.ints)):
-        _fold(totals.ints, fold, slot, values.ints[fold, row], operations.ints, is_first, is_last)
-    for count in range(len(values.counted)):
-        if values.counted[count, row] >= 0:
-            totals.ints[operations.counters[count] + values.counted[count, row], slot] += 1
-    for fold in range(len(operations.floats)):
-        _fold(
-            totals.floats,
-            fold,
-            slot,
-            values.floats[fold, row],
-            operations.floats,
-            is_first,
-            is_last,
-        )
+    return is_first, is_last
 
 
 @njit(cache=True, nogil=True)

@@ -12,6 +12,9 @@ from headrace.operators.session_kernel import MERGED, NONE, Arrivals, Sessions, 
 from headrace.operators.window_kinds import Hopping, Session, WindowKind
 from headrace.operators.window_state import WindowState
 
+CELLS_A_PAIR_MAX = 16
+"""Cells of a table of keys by windows up to which marking them beats sorting the pairs."""
+
 
 class Additions(NamedTuple):
     """Records on their way into windows; fates are written in place.
@@ -19,7 +22,7 @@ class Additions(NamedTuple):
     Shapes:  keys, fates, watermarks (n,); values n records.
     """
 
-    keys: pa.Array
+    keys: pa.DictionaryArray
     fates: Fates
     watermarks: IntArray
     values: Values
@@ -34,7 +37,7 @@ class Additions(NamedTuple):
             self.values.at(rows),
         )
 
-    def taken_keys(self) -> pa.Array:
+    def taken_keys(self) -> pa.DictionaryArray:
         """Return the keys of the records nothing speaks against so far."""
         if (self.fates == TAKEN).all():
             return self.keys
@@ -71,7 +74,7 @@ def _place_aligned(
     rows, columns = np.nonzero(inside)
     # Records that are in the same windows are looked up as one: with 60 windows a record there
     # would be 60 times as many to sort.
-    alike, alike_codes, alike_ends = _numbered(codes, ends[:, -1])
+    alike, alike_codes, alike_ends = _numbered(codes, ends[:, -1], kind.hop_ns)
     needed = np.zeros((len(alike_codes), ends.shape[1]), np.bool_)
     needed[alike[rows], columns] = True
     which, column = np.nonzero(needed)
@@ -79,7 +82,9 @@ def _place_aligned(
     added_ends = alike_ends[which] - (ends.shape[1] - 1 - column) * kind.hop_ns
     held = len(state)
     slots, state.codes, state.ends = _numbered(
-        np.concatenate([state.codes, added_codes]), np.concatenate([state.ends, added_ends])
+        np.concatenate([state.codes, added_codes]),
+        np.concatenate([state.ends, added_ends]),
+        kind.hop_ns,
     )
     totals = new_totals(operations, len(state.codes))
     for old, new in zip(state.totals, totals, strict=True):
@@ -92,11 +97,28 @@ def _place_aligned(
     state.changed.update(np.unique(added_codes).tolist())
 
 
-def _numbered(codes: IntArray, ends: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-    """Return for each pair the number of its kind, and the kinds, ascending.
+def _numbered(codes: IntArray, ends: IntArray, hop_ns: int) -> tuple[IntArray, IntArray, IntArray]:
+    """Return for each pair the number of its kind, and the kinds, ascending; ends lie hops apart.
 
     Shapes:  (n,) in; (n,), (kinds,), (kinds,) out.
     """
+    if not len(ends):
+        return codes, codes, ends
+    first_ns = int(ends.min())
+    width = (int(ends.max()) - first_ns) // hop_ns + 1
+    cells = width * (int(codes.max()) + 1)
+    if cells > CELLS_A_PAIR_MAX * len(ends):
+        return _numbered_by_sorting(codes, ends)
+    cell = codes * width + (ends - first_ns) // hop_ns
+    is_held = np.zeros(cells, np.bool_)
+    is_held[cell] = True
+    held = np.flatnonzero(is_held)
+    numbers: IntArray = (np.cumsum(is_held) - 1)[cell]
+    return numbers, held // width, held % width * hop_ns + first_ns
+
+
+def _numbered_by_sorting(codes: IntArray, ends: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the same where a cell for each pair there could be would be too many."""
     order = np.lexsort((ends, codes))
     sorted_codes, sorted_ends = codes[order], ends[order]
     begins = np.ones(len(order), np.bool_)

@@ -65,16 +65,19 @@ class WindowState:
         totals, first_counter = new_totals(operations, 0), int(operations.counters[0])
         return cls(nothing, nothing.copy(), nothing.copy(), totals, first_counter)
 
-    def codes_of(self, keys: pa.Array) -> IntArray:
+    def codes_of(self, keys: pa.DictionaryArray) -> IntArray:
         """Return the code of each key, giving codes to new ones."""
-        encoded = keys.dictionary_encode()
-        codes = [self._code(key) for key in encoded.dictionary.to_pylist()]
-        found: IntArray = np.array(codes, np.int64)[encoded.indices.to_numpy()]
+        present = keys.indices.unique()
+        names = keys.dictionary.take(present).to_pylist()
+        codes = np.zeros(len(keys.dictionary), np.int64)
+        codes[present.to_numpy()] = [self._code(name) for name in names]
+        found: IntArray = codes[keys.indices.to_numpy()]
         return found
 
-    def new_keys(self, keys: pa.Array) -> int:
+    def new_keys(self, keys: pa.DictionaryArray) -> int:
         """Return how many of these keys have no window."""
-        return sum(key not in self.code_by_key for key in keys.unique().to_pylist())
+        names = keys.dictionary.take(keys.indices.unique()).to_pylist()
+        return sum(name not in self.code_by_key for name in names)
 
     def keep(self, kept: BoolArray) -> None:
         """Forget the other windows."""

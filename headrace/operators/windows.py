@@ -137,7 +137,10 @@ class Windows:
         fates = rows.fates()
         latest = latest_at(rows.times_ns, fates, state.latest_ns)
         additions = Additions(
-            rows.keys, fates, latest - self.lateness_ns, self._plan.values(rows, records)
+            rows.keys.dictionary_encode(),  # once: a batch is looked at again by parts
+            fates,
+            latest - self.lateness_ns,
+            self._plan.values(rows, records),
         )
         crossed = self._crossed(latest, state.latest_ns)
         borders = np.unique([0, *(np.flatnonzero(crossed) + 1).tolist(), len(rows)]).tolist()
@@ -169,7 +172,7 @@ class Windows:
     ) -> None:
         """Add records in one go, or half by half where some key may have no room."""
         count = len(additions.fates)
-        full = len(state.code_by_key) + state.new_keys(additions.taken_keys()) > self.keys_max
+        full = self._is_full(state, additions)
         if full and count > 1:
             # Row by row in the end: which key is refused must not depend on the cut.
             for start, end in pairwise((0, count // 2, count)):
@@ -183,6 +186,12 @@ class Windows:
                 additions.fates[0] = LATE if late else KEY_REFUSED
         place(self.kind, state, additions, self._plan.operations)
         self._emit_closed(state, additions.watermarks, first, found)
+
+    def _is_full(self, state: WindowState, additions: Additions) -> bool:
+        held = len(state.code_by_key)
+        if held + len(additions.keys.dictionary) <= self.keys_max:
+            return False
+        return held + state.new_keys(additions.taken_keys()) > self.keys_max
 
     def _emit_closed(
         self, state: WindowState, watermarks: IntArray, first: int, found: list[Emitted]
