@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import msgspec
 
@@ -55,7 +56,8 @@ class Sample(msgspec.Struct, frozen=True):
 class Line:
     """A straight line through samples: what it gains a minute, and the standard error of that.
 
-    The error takes samples for independent; of a sawtooth it is too small.
+    Memory comes in saws: a sample is near the one before it, so a run says less than as many
+    independent samples would. The error is widened by how alike neighbours are.
     """
 
     slope_a_minute: float
@@ -67,9 +69,11 @@ class Line:
 
 
 def fit(times_s: Sequence[float], values: Sequence[float]) -> Line:
-    """Return the line of least squares.
+    """Return the line of least squares, its error by residuals that follow one another (AR(1)).
 
     Raises:  ValueError if there are less than three samples, or all are of one time.
+    Source:  Santer et al. 2000, doi 10.1029/1999JD901105: n (1 - r) / (1 + r) of n
+             samples count, r being the correlation of each residual with the next.
     """
     count = len(times_s)
     mean_time, mean_value = math.fsum(times_s) / count, math.fsum(values) / count
@@ -78,8 +82,18 @@ def fit(times_s: Sequence[float], values: Sequence[float]) -> Line:
         raise ValueError(f"expected three samples of different times, found {count}")
     pairs = list(zip(times_s, values, strict=True))
     slope = math.fsum((t - mean_time) * (v - mean_value) for t, v in pairs) / spread
-    rest = math.fsum((v - mean_value - slope * (t - mean_time)) ** 2 for t, v in pairs)
-    return Line(60 * slope, 60 * math.sqrt(rest / (count - 2) / spread))
+    residuals = [v - mean_value - slope * (t - mean_time) for t, v in pairs]
+    rest = math.fsum(residual**2 for residual in residuals)
+    likeness = _likeness_of_neighbours(residuals, rest)
+    counted = max(1.0, count * (1 - likeness) / (1 + likeness) - 2)
+    return Line(60 * slope, 60 * math.sqrt(rest / counted / spread))
+
+
+def _likeness_of_neighbours(residuals: Sequence[float], squares: float) -> float:
+    """Return how each residual goes with the next, 0 to 1; what alternates counts as 0."""
+    if squares == 0:
+        return 0.0
+    return max(0.0, math.fsum(a * b for a, b in pairwise(residuals)) / squares)
 
 
 @dataclass(frozen=True, slots=True)

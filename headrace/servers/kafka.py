@@ -83,7 +83,6 @@ num.recovery.threads.per.data.dir=2
 
 # Kafka's own collector settings, with the threads of two cores; no files left in /tmp.
 _JVM = (
-    "-Xms128m",
     "-XX:+UseG1GC",
     "-XX:MaxGCPauseMillis=20",
     "-XX:InitiatingHeapOccupancyPercent=35",
@@ -141,8 +140,9 @@ class KafkaServer:
 
     def command(self) -> Command:
         """Return how to start the broker."""
-        heap = f"-Xmx{self._settings.kafka_heap_mb}m"
-        return self._java((heap, *_JVM), "kafka.Kafka", str(self._config))
+        # As Kafka's own scripts have it: a heap of one size, or it grows for as long as it runs.
+        heap = tuple(f"{bound}{self._settings.kafka_heap_mb}m" for bound in ("-Xms", "-Xmx"))
+        return self._java((*heap, *_JVM), "kafka.Kafka", str(self._config))
 
     def answers(self) -> bool:
         """Say whether the broker names itself to a client."""

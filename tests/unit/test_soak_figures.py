@@ -47,6 +47,26 @@ def test_error_of_a_slope_is_that_of_the_textbook() -> None:
     assert line.error_a_minute == pytest.approx(60 * math.sqrt(2.7 / 3 / 10))
 
 
+def test_error_of_a_saw_is_that_of_the_samples_it_is_worth() -> None:
+    saw = [float(n % 40) for n in range(400)]
+    times_s = [5.0 * n for n in range(400)]
+
+    lone = fit(times_s[::40], saw[7::40])  # one sample a tooth sees no saw
+    whole = fit(times_s, saw)
+
+    assert lone.error_a_minute == pytest.approx(0, abs=1e-9)
+    shuffled = [saw[7 * n % 400] for n in range(400)]
+    assert whole.error_a_minute > 3 * fit(times_s, shuffled).error_a_minute
+    assert not whole.exceeds(0.5)
+
+
+def test_growth_under_a_saw_is_seen() -> None:
+    times_s = [5.0 * n for n in range(290)]
+    grown = [30.0 * (n % 40) / 40 + 2.0 * n / 12 for n in range(290)]
+
+    assert fit(times_s, grown).exceeds(0.5)
+
+
 @pytest.mark.parametrize("times", [[1.0, 2.0], [1.0, 1.0, 1.0]])
 def test_too_few_samples_give_no_slope(times: list[float]) -> None:
     with pytest.raises(ValueError, match="three samples"):
