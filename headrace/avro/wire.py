@@ -118,8 +118,18 @@ class Decoder:
                 rows.append(row)
             except DecodeError as error:
                 bad.append(BadValue(row, "not_avro", str(error)))
+            except fastavro.read.SchemaResolutionError as error:
+                bad.append(BadValue(row, "schema_mismatch", self._mismatch(header, writer, error)))
         records = pa.RecordBatch.from_pylist(good, schema=self._reader.arrow)
         return Decoded(records, np.array(rows, np.int64), bad)
+
+    def _mismatch(self, header: bytes, writer: AvroSchema, error: Exception) -> str:
+        number = int.from_bytes(header[1:], "big")
+        return (
+            f"expected what schema {self._reader.name} can be read from, found {writer.name} of "
+            f"schema id {number}: {str(error)[:CAUSE_CHARACTERS_MAX]}; give the field a default "
+            "here, or change the writer's schema within the topic's compatibility"
+        )
 
 
 def _decode_one(body: bytes, writer: AvroSchema, reader: AvroSchema) -> object:
@@ -133,7 +143,6 @@ def _decode_one(body: bytes, writer: AvroSchema, reader: AvroSchema) -> object:
         IndexError,  # a union branch or enum symbol that is not there
         TypeError,
         OverflowError,
-        fastavro.read.SchemaResolutionError,
         DecodeError,
     ) as error:
         cause = str(error)[:CAUSE_CHARACTERS_MAX]

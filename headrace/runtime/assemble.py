@@ -40,7 +40,7 @@ from headrace.servers import Endpoints
 from headrace.settings import Settings
 from headrace.state.changelog import Changelog
 from headrace.state.restorer import Restorer
-from headrace.state.tables import layout_of
+from headrace.state.tables import layouts_of
 from headrace.topology import Gateway, Sink, Step, Topic, Topology
 
 
@@ -176,7 +176,7 @@ class Assembly:
         bootstrap = self._endpoints.kafka
         owner = f"{name}.{self._instance}"
         topic = changelog_topic(self._topology, run)
-        layout = layout_of(tables_of(run))
+        layouts = layouts_of(tables_of(run))
         ends = Reader(bootstrap, f"{topic}-end")
         is_fencing = is_exactly_once(run) and self._settings.sabotage != "fencing"
         restorer = Restorer(
@@ -184,7 +184,7 @@ class Assembly:
             bootstrap,
             self._settings.home / "state" / name,
             owner=owner,
-            layout=layout,
+            layouts=layouts,
             fence=partial(fence, bootstrap) if is_fencing else _fence_nobody,
         )
         producer, committer = self._committer(name, run, owner)
@@ -198,7 +198,7 @@ class Assembly:
             changelog_end=lambda partition: ends.bounds(topic, partition)[1],
             gaps=GapWatch(OffsetQuery(bootstrap).ends_at_once),
             owner=owner,
-            layout=layout,
+            layouts=layouts,
             stats=stats,
         )
 

@@ -105,7 +105,7 @@ class KafkaJournal:
         changelog_end: Callable[[int], int],
         restorer: Restorer,
         owner: str,
-        layout: str,
+        layouts: Mapping[str, str],
     ) -> None:
         """Write as `owner`."""
         self._producer = producer
@@ -113,7 +113,7 @@ class KafkaJournal:
         self._changelog_end = changelog_end
         self._restorer = restorer
         self._owner = owner
-        self._layout = layout
+        self._layouts = layouts
         self._held: dict[int, _Held] = {}
 
     def restore(self, partition: int, is_lost: Callable[[], bool]) -> Restored:
@@ -198,7 +198,7 @@ class KafkaJournal:
             changelog_end=end,
             owner=self._owner,
             is_released=is_released,
-            layout=self._layout,
+            layouts=dict(self._layouts),
         )
 
 

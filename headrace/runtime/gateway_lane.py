@@ -19,7 +19,7 @@ from headrace.state.changelog import Changelog
 from headrace.state.restorer import Restorer
 from headrace.topology import Gateway, Topology
 
-LAYOUT = "gateway.v1"
+LAYOUTS = {"gateway": "gateway.v1"}
 """How the pages of a desk are written; another number for pages written in another way."""
 
 
@@ -89,8 +89,8 @@ def _journal(
         changelog=Changelog(topic, producer),
         changelog_end=lambda partition: ends.bounds(topic, partition)[1],
         restorer=Restorer(
-            topic, bootstrap, folder, owner=owner, layout=LAYOUT, fence=partial(fence, bootstrap)
+            topic, bootstrap, folder, owner=owner, layouts=LAYOUTS, fence=partial(fence, bootstrap)
         ),
         owner=owner,
-        layout=LAYOUT,
+        layouts=LAYOUTS,
     )

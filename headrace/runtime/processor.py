@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import structlog
@@ -43,7 +43,7 @@ class ChainProcessor:
         changelog_end: Callable[[int], int],
         gaps: GapWatch,
         owner: str,
-        layout: str,
+        layouts: Mapping[str, str],
         stats: Stats,
     ) -> None:
         self._steps = steps
@@ -53,7 +53,7 @@ class ChainProcessor:
         self._changelog_end = changelog_end
         self._gaps = gaps
         self._owner = owner
-        self._layout = layout
+        self._layouts = layouts
         self._stats = stats
         self._tasks: dict[int, Task] = {}
 
@@ -192,7 +192,7 @@ class ChainProcessor:
                 # Everything in the changelog so far is on disk already.
                 task.changelog_end = self._changelog_end(partition)
             checkpoint = task.next_checkpoint(
-                self._owner, self._layout, is_released=partition in released
+                self._owner, self._layouts, is_released=partition in released
             )
             batch.append((partition, task, task.changes(), checkpoint))
         self._committer.commit(batch, group)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from headrace.runtime.chain import Chain, LoadedStep
 from headrace.state.store import Changes, Checkpoint, Store
+from headrace.state.tables import PageKey
 
 
 @dataclass(slots=True)
@@ -12,7 +13,8 @@ class Task:
     """A chain at work on one partition.
 
     `is_dirty`: something was processed since the last checkpoint. `has_moved`: at least the end of
-    an input has, as it does where a transaction left a marker.
+    an input has, as it does where a transaction left a marker. `gone` are pages to delete, of
+    tables that the steps do not have any more.
     """
 
     chain: Chain
@@ -22,12 +24,17 @@ class Task:
     changelog_end: int = 0
     is_dirty: bool = False
     has_moved: bool = False
+    gone: dict[str, dict[PageKey, bytes | None]] = field(default_factory=dict)
 
     def changes(self) -> Changes:
         """Return the pages changed since the last call, by table."""
-        return {name: table.changes() for name, table in self.chain.tables.items()}
+        changed = {name: table.changes() for name, table in self.chain.tables.items()}
+        gone, self.gone = self.gone, {}
+        return changed | gone
 
-    def next_checkpoint(self, owner: str, layout: str, *, is_released: bool = False) -> Checkpoint:
+    def next_checkpoint(
+        self, owner: str, layouts: Mapping[str, str], *, is_released: bool = False
+    ) -> Checkpoint:
         """Return the checkpoint that stands for all that was processed."""
         held = self.chain.held_offsets()
         return Checkpoint(
@@ -37,7 +44,7 @@ class Task:
             changelog_end=max(self.changelog_end, self.checkpoint.changelog_end),
             owner=owner,
             is_released=is_released,
-            layout=layout,
+            layouts=dict(layouts),
         )
 
     def settle(self, changes: Changes, checkpoint: Checkpoint) -> None:
@@ -50,13 +57,20 @@ class Task:
 def open_task(
     steps: Sequence[LoadedStep], partition: int, store: Store, checkpoint: Checkpoint
 ) -> Task:
-    """Return a task as its store has it."""
+    """Return a task as its store has it.
+
+    What is there of other tables is deleted with the next commit: were it kept, a worker of the old
+    code would find it again beside offsets it knows nothing of.
+    """
     pages = store.pages()
     chain = Chain(steps, partition)
     for name, table in chain.tables.items():
         table.restore(pages.get(name, {}))
     chain.counts.update(checkpoint.counts)
-    return Task(chain, store, checkpoint, read_to=dict(checkpoint.offsets))
+    gone: dict[str, dict[PageKey, bytes | None]] = {
+        name: dict.fromkeys(found) for name, found in pages.items() if name not in chain.tables
+    }
+    return Task(chain, store, checkpoint, read_to=dict(checkpoint.offsets), gone=gone)
 
 
 def places_of(partition: int, offsets: Mapping[str, int]) -> dict[tuple[str, int], int]:

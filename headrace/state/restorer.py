@@ -1,6 +1,6 @@
 """Stores on this disk, kept in step with their changelog: to restore a task or to stand by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
 
@@ -22,7 +22,7 @@ FENCE_AGAIN_S = 5.0
 class Restorer:
     """Owns the stores of a chain that no task has open; used by one thread.
 
-    `owner` names this worker's lane; `layout` tells how its tables are written. `fence` ends what
+    `owner` names this worker's lane; `layouts` tells by table how it is written. `fence` ends what
     another owner has left open.
     """
 
@@ -33,13 +33,13 @@ class Restorer:
         folder: Path,
         *,
         owner: str,
-        layout: str,
+        layouts: Mapping[str, str],
         fence: Callable[[str], None],
     ) -> None:
         self._topic = topic
         self._folder = folder
         self._owner = owner
-        self._layout = layout
+        self._layouts = layouts
         self._fence = fence
         self._logs = OffsetQuery(bootstrap)
         self._reader = Reader(bootstrap, f"{topic}-restore")
@@ -69,7 +69,7 @@ class Restorer:
         ends = self._logs.ends([(self._topic, partition)])
         self._read(tail, partition, ends[self._topic, partition])
         found = tail.checkpoint or Checkpoint()
-        self._require_layout(partition, found)
+        self._require_layouts(partition, found)
         log.info(
             "state_restored",
             topic=self._topic,
@@ -120,7 +120,7 @@ class Restorer:
         tail = ChangelogTail(Store(self._folder / str(partition)))
         _, end = self._reader.bounds(self._topic, partition)
         found = tail.checkpoint
-        foreign = found is not None and found.layout not in ("", self._layout)
+        foreign = found is not None and bool(self._changed(found))
         if foreign or tail.position > end:
             log.error(
                 "state_foreign",
@@ -141,7 +141,8 @@ class Restorer:
                 tail.apply(part)
         except RecordError as error:
             raise UsageError(
-                f"{error}; make the topic anew (headrace reset) or let nobody else write to it"
+                f"{error}; delete the topic and the state's folder to begin anew, "
+                "and let nobody else write to it"
             ) from error
         tail.flush()
 
@@ -153,10 +154,19 @@ class Restorer:
         self._fence(found.owner)
         self._fenced_at_s[found.owner] = monotonic()
 
-    def _require_layout(self, partition: int, found: Checkpoint) -> None:
-        if found.layout not in ("", self._layout):
+    def _require_layouts(self, partition: int, found: Checkpoint) -> None:
+        for table in self._changed(found):
             raise UsageError(
-                f"changelog {self._topic}, partition {partition}: its pages have layout "
-                f"{found.layout}, expected {self._layout}: a table changed under its old name; "
-                "raise the version in the table's name"
+                f"changelog {self._topic}, partition {partition}, table {table}: expected pages of "
+                f"layout {self._layouts[table]}, found {found.layouts[table]}: the table changed "
+                "under its old name; raise the version in its name, and it begins empty where the "
+                "old one ended, or restore the code that wrote it"
             )
+
+    def _changed(self, found: Checkpoint) -> list[str]:
+        """Return the tables that were written in another way than this worker would."""
+        return [
+            table
+            for table, layout in self._layouts.items()
+            if found.layouts.get(table, layout) != layout
+        ]

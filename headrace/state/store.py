@@ -42,8 +42,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
     `number` counts checkpoints; `offsets` are the next offsets wanted, by topic; `counts` are the
     steps' counters; the changelog up to `changelog_end` is in the state for certain. `owner` is the
-    worker's lane that wrote it, `is_released` says that it let go of the task thereafter; `layout`
-    tells how the tables are written.
+    worker's lane that wrote it, `is_released` says that it let go of the task thereafter; `layouts`
+    tells by table how it is written.
     """
 
     number: Count = 0
@@ -52,7 +52,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     changelog_end: Count = 0
     owner: str = ""
     is_released: bool = False
-    layout: str = ""
+    layouts: dict[str, str] = {}
 
 
 class Store:

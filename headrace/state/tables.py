@@ -229,10 +229,9 @@ class RowState:
         self._changed.clear()
 
 
-def layout_of(tables: Iterable[Table]) -> str:
-    """Return a short name of how these tables are written: the same code gives the same name."""
-    text = json.dumps({table.name: table.layout for table in tables}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def layouts_of(tables: Iterable[Table]) -> dict[str, str]:
+    """Return by table a short name of how it is written: the same code gives the same name."""
+    return {table.name: hashlib.sha256(table.layout.encode()).hexdigest()[:16] for table in tables}
 
 
 TableState: TypeAlias = ObjectState[Any] | RowState

@@ -123,3 +123,23 @@ def test_a_record_of_an_older_schema_is_read_by_its_rules() -> None:
     decoded = Decoder(new, {1: old, 2: new}.__getitem__).decode(values)
 
     assert decoded.records.to_pylist() == [{"a": 1, "b": "none"}, {"a": 2, "b": "x"}]
+
+
+def test_a_record_whose_schema_says_too_little_is_bad_by_its_schema_and_named() -> None:
+    """Its neighbour of another schema is read: what the reader needs has no default."""
+    field = '{"name":"a","type":"long"}'
+    reader = parse_schema(f'{{"type":"record","name":"R","fields":[{field}]}}', "reader")
+    bare = parse_schema(
+        '{"type":"record","name":"R","fields":[{"name":"b","type":"long"}]}', "bare"
+    )
+    values = [
+        *encode(pa.RecordBatch.from_pylist([{"b": 1}], schema=bare.arrow), bare, 5),
+        *encode(pa.RecordBatch.from_pylist([{"a": 2}], schema=reader.arrow), reader, 6),
+    ]
+
+    decoded = Decoder(reader, {5: bare, 6: reader}.__getitem__).decode(values)
+
+    assert decoded.records.to_pylist() == [{"a": 2}]
+    assert [(bad.row, bad.cause) for bad in decoded.bad] == [(0, "schema_mismatch")]
+    assert "schema id 5" in decoded.bad[0].detail
+    assert "field a" in decoded.bad[0].detail

@@ -31,7 +31,7 @@ from headrace.runtime.stats import Stats
 from headrace.runtime.task import Task
 from headrace.state.changelog import Changelog, ChangelogTail
 from headrace.state.store import Checkpoint, Store
-from headrace.state.tables import RowState, RowTable, layout_of
+from headrace.state.tables import RowState, RowTable, layouts_of
 from headrace.topology import Step, Topic
 from tests.examples import examples
 
@@ -161,7 +161,7 @@ def chain_processor(
         changelog_end=lambda _: 0,
         gaps=GapWatch(lambda places: dict.fromkeys(places, 0)),
         owner=owner,
-        layout=layout_of([SUM_BY_KEY]),
+        layouts=layouts_of([SUM_BY_KEY]),
         stats=Stats(),
     )
 

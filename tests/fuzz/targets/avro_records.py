@@ -16,7 +16,7 @@ from tests.fuzz.mutation import BYTE_TOKEN, ODD_BYTES, Mutator
 from tests.fuzz.target import ROOT, Target, require
 
 FOLDER = ROOT / "schemas" / "avro"
-CAUSES = {"not_confluent_framed", "unknown_schema_id", "not_avro"}
+CAUSES = {"not_confluent_framed", "unknown_schema_id", "not_avro", "schema_mismatch"}
 SAMPLES = 40
 
 EVERY_TYPE = parse_schema(
