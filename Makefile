@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-recorded test-tutorial test-timescale faults faults-short faults-broken image-test docs lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-recorded test-parity test-tutorial test-timescale faults faults-short faults-broken image-test docs lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -50,6 +50,9 @@ test-tutorial: setup ## docs/tutorial.md to the letter, in an empty folder
 
 test-recorded: setup ## windows and joins over all recorded files against pandas; prints what was compared
 	$(TIMEOUT) 3600 $(BIN)/python -m pytest -m slow tests/replay/test_operators_recorded.py
+
+test-parity: setup ## all recorded Binance files live, in the driver and in a backtest; prints what was compared
+	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m slow tests/integration/test_parity.py
 
 test-timescale: setup ## the sinks against a real TimescaleDB (Debian's packages, unpacked aside)
 	$(TIMEOUT) 1200 $(BIN)/python -m pytest -m slow tests/integration/test_sink_timescale.py

@@ -17,7 +17,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _WHOLE_GRAPHS = (
     *("faults/test_outages.py", "faults/test_prover.py", "integration/test_control.py"),
     *("integration/test_gateway.py", "integration/test_parity.py"),
-    "integration/test_trading_run.py",
+    *("integration/test_topologies.py", "integration/test_trading_run.py"),
 )
 """Each fills the machine: two at a time would prove only that it is slow."""
 

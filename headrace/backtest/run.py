@@ -13,11 +13,12 @@ from headrace.backtest.figures import Digests, Distribution, numbers_in
 from headrace.batch import Part
 from headrace.feed import Feed
 from headrace.local.graph import LocalGraph
-from headrace.local.loading import load_codecs, load_steps
+from headrace.local.loading import load_codecs, load_steps, same_id
 from headrace.local.replay import replay
 from headrace.local.task import StepWork, Watch
 from headrace.project import Project
 from headrace.runtime.chain import Dead
+from headrace.runtime.loading import SchemaIds
 from headrace.topology import Entries, Ledger, Topology
 
 EXAMPLES_MAX = 3
@@ -65,12 +66,17 @@ def run_backtest(
     progress: Callable[[int, int], None],
     *,
     run_ahead_ms: int = limits.LOCAL_RUN_AHEAD_MS,
+    schema_ids: SchemaIds = same_id,
 ) -> Backtest:
-    """Run all that a feed holds; `progress` is told frames so far and the time in ms."""
+    """Run all that a feed holds; `progress` is told frames so far and the time in ms.
+
+    `schema_ids` gives the ids that values carry: with those of a registry, digests are of the bytes
+    that are written there.
+    """
     topology = replace(topology, ledger=_written(topology))
     book = None if topology.ledger is None else Book(topology.ledger)
     found = Backtest(topology, book)
-    codecs = load_codecs(project.schemas, topology.topics)
+    codecs = load_codecs(project.schemas, topology.topics, schema_ids)
     watch = Watch(_watchers(found), found.digests.add, found.bury)
     steps = load_steps(project, topology.steps, codecs)
     graph = LocalGraph(steps, codecs, watch, run_ahead_ms=run_ahead_ms)

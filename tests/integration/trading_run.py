@@ -1,4 +1,4 @@
-"""`headrace up trading` as a process, and what it left in Kafka and the database."""
+"""`headrace up` as a process, and what it left in Kafka and the database."""
 
 import json
 import os
@@ -20,12 +20,17 @@ RUN_S_MAX = 600
 
 
 def start_run(
-    home: Path, report: Path, feed: str, *options: str, **servers: str
+    home: Path,
+    report: Path,
+    feed: str,
+    *options: str,
+    topology: str = "trading",
+    **servers: str,
 ) -> subprocess.Popen[str]:
     """Start a run to the end of a feed, as fast as it goes, on these servers or embedded ones."""
     environment = {**os.environ, "HEADRACE_HOME": str(home), "COLUMNS": "160"}
     environment |= {f"HEADRACE_{name.upper()}": value for name, value in servers.items()}
-    command = ["up", "trading", f"--feed={feed}", "--speed=max", "--until-end"]
+    command = ["up", topology, f"--feed={feed}", "--speed=max", "--until-end"]
     return subprocess.Popen(
         [sys.executable, "-m", "headrace", *command, f"--report={report}", *options],
         env=environment,
