@@ -15,6 +15,7 @@ from headrace.kafka.crc_kernel import crc32c
 from headrace.memory import copy_bytes, inlined, load_i32, load_u8, load_u16, whole
 
 BATCH_BYTES_MIN = 61
+RECORD_BYTES_MIN = 7
 BATCH_WORDS = 9
 BODY, BODY_BYTES, FIRST_OFFSET, NEXT_OFFSET, ATTRIBUTES, RECORDS = range(6)
 FIRST_STAMP, LAST_STAMP, PRODUCER = range(6, 9)

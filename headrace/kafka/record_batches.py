@@ -27,6 +27,8 @@ _ABORT = 0
 _MARKER_KEY_BYTES = 4
 _GOES_ON = 0x80
 _SNAPPY_SIZE_BYTES_MAX = 5
+_SNAPPY_GROWTH_MAX = 64
+"""A copy of 64 bytes takes at least two: no block grows more."""
 _WRONG = {
     kernels.UNKNOWN_FORMAT: "a record batch is not of version 2",
     kernels.BAD_CHECKSUM: "a record batch does not have the checksum it says",
@@ -62,6 +64,9 @@ def read_part(
     counting &= batches[:, kernels.NEXT_OFFSET] > wanted_from
     batches = batches[counting]
     kept = _unpack(batches, place, wanted_from)
+    most = batches[:, kernels.BODY_BYTES] // kernels.RECORD_BYTES_MIN
+    if (batches[:, kernels.RECORDS] > most).any():
+        raise _broken(place, wanted_from, "a record batch says it has more records than fit in it")
     rows = np.empty((int(batches[:, kernels.RECORDS].sum()) + 1, kernels.RECORD_WORDS), np.int64)
     found = kernels.read_records(batches, wanted_from, rows)
     if found < 0:
@@ -163,13 +168,18 @@ def unpacked_by(codec: int, body: bytes) -> bytes:
     Raises:  OSError, ValueError, KeyError or zlib.error if it is broken or the codec not known.
     """
     if codec == _GZIP:
-        return zlib.decompress(body, wbits=31)
+        return _not_too_large(zlib.decompressobj(wbits=31).decompress(body, UNPACKED_BYTES_MAX))
     if codec == _SNAPPY:
         return _unpacked_snappy(body)
     name = {_ZSTD: "zstd"}[codec]
     with pa.CompressedInputStream(pa.BufferReader(body), name) as stream:
-        unpacked: bytes = stream.read()
-        return unpacked
+        return _not_too_large(stream.read(UNPACKED_BYTES_MAX))
+
+
+def _not_too_large(unpacked: bytes) -> bytes:
+    if len(unpacked) == UNPACKED_BYTES_MAX:
+        raise ValueError(f"it unpacks to {UNPACKED_BYTES_MAX:,} bytes or more")
+    return unpacked
 
 
 def _unpacked_snappy(body: bytes) -> bytes:
@@ -188,12 +198,17 @@ def _unpacked_snappy(body: bytes) -> bytes:
 
 
 def _snappy_size(block: bytes) -> int:
-    """Return the size a snappy block begins with."""
+    """Return the size a snappy block begins with.
+
+    Raises:  ValueError if a block of its length cannot unpack to that.
+    """
     size = 0
     for place, byte in enumerate(block[:_SNAPPY_SIZE_BYTES_MAX]):
         size |= (byte & ~_GOES_ON) << 7 * place
         if not byte & _GOES_ON:
             break
+    if size > _SNAPPY_GROWTH_MAX * len(block):
+        raise ValueError(f"a block of {len(block)} bytes says it unpacks to {size}")
     return size
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from headrace.kafka import config
 from headrace.kafka.admin import Admin, TopicPlan
 from headrace.kafka.batch_consumer import BatchConsumer
-from headrace.kafka.consumer import Rebalance, Reader
+from headrace.kafka.consumer import Reader, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
 from headrace.kafka.fetcher import Fetcher
 from headrace.servers import Servers
@@ -119,10 +118,10 @@ class Given:
 
 
 @pytest.fixture
-def topic(own_servers: Servers) -> Iterator[str]:
+def topic(own_servers: Servers) -> str:
     name = "test.batches.restarted.v1"
     Admin(own_servers.endpoints.kafka).ensure([TopicPlan(name, PARTITIONS)])
-    yield name
+    return name
 
 
 def send(kafka: str, topic: str, numbers: range) -> None:

@@ -145,6 +145,22 @@ def test_damage_under_a_right_checksum_is_an_error_or_a_record_never_a_crash(cod
     assert seen > 100
 
 
+def test_a_batch_that_promises_more_records_than_fit_is_refused_before_room_is_made() -> None:
+    spoiled = bytearray(batch(numbers(0, 2))[21:])
+    spoiled[2:6] = spoiled[36:40] = b"\x7f\xff\xff\xf0"
+
+    with pytest.raises(InvariantError, match="more records than fit"):
+        read(sealed(0, bytes(spoiled)))
+
+
+def test_a_snappy_block_that_promises_too_much_is_refused_before_room_is_made() -> None:
+    spoiled = batch(numbers(0, 2))[21:61] + b"\xff\xff\xff\xff\x7f" + b"x" * 9
+    spoiled = b"\0\x02" + spoiled[2:]
+
+    with pytest.raises(InvariantError, match="a block of 14 bytes says it unpacks to 34359738367"):
+        read(sealed(0, spoiled))
+
+
 @given(st.binary(max_size=300))
 def test_checksum_is_that_of_the_polynomial(content: bytes) -> None:
     found = in_memory(content)
