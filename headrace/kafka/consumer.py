@@ -53,7 +53,14 @@ class Reader:
 
         Raises:  UsageError if a topic does not exist; InvariantError if the client is broken.
         """
-        # What is no record: above all, partitions that come and go.
+        self._hear()
+        fetched, errors = self._queue.poll(records_max, timeout_s)
+        for error in errors:
+            _judge(error)
+        return fetched
+
+    def _hear(self) -> None:
+        """Have the client say what is no record: above all, partitions that come and go."""
         said = self._client.poll(0)
         if said is not None:
             if said.error() is None:
@@ -62,10 +69,6 @@ class Reader:
                     "queue of its partition"
                 )
             _judge(said.error())
-        fetched, errors = self._queue.poll(records_max, timeout_s)
-        for error in errors:
-            _judge(error)
-        return fetched
 
     def read_through(
         self, starts: Mapping[Place, int], ends: Mapping[Place, int]
@@ -133,7 +136,7 @@ class Consumer(Reader):
         """Join the group."""
 
         def assigned(client: Client, partitions: list[TopicPartition]) -> None:
-            self._queue.take_over(_places(partitions))
+            self._take_over(_places(partitions))
             client.incremental_assign(partitions)
             if partitions:
                 client.pause(partitions)
@@ -141,15 +144,24 @@ class Consumer(Reader):
 
         def revoked(client: Client, partitions: list[TopicPartition]) -> None:
             if partitions:
+                self._let_go(_places(partitions))
                 rebalance.revoked(_places(partitions))
             client.incremental_unassign(partitions)
 
         def lost(client: Client, partitions: list[TopicPartition]) -> None:
             if partitions:
+                self._let_go(_places(partitions))
                 rebalance.lost(_places(partitions))
             client.incremental_unassign(partitions)
 
         self._client.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def _take_over(self, places: Sequence[Place]) -> None:
+        """Have the records of these come here, before they are assigned."""
+        self._queue.take_over(places)
+
+    def _let_go(self, places: Sequence[Place]) -> None:
+        """Give nothing more of these, before they go: the client sees to it."""
 
     def start(self, starts: Offsets) -> bool:
         """Read these assigned partitions from these offsets, whatever was read of them before.
