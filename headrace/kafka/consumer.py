@@ -39,6 +39,8 @@ class Rebalance:
 class Reader:
     """Reads partitions from where it is told to, without a group."""
 
+    _unheard: frozenset[Place] = frozenset()
+
     def __init__(self, bootstrap: str, client_id: str) -> None:
         self._client = Client(config.reader(bootstrap, client_id) | logged())
         self._queue = PartitionQueue(self._client, client_id)
@@ -47,6 +49,7 @@ class Reader:
         """Read these partitions from these offsets, and no others."""
         self._queue.take_over(starts)
         self._client.assign([TopicPartition(t, p, offset) for (t, p), offset in starts.items()])
+        self._unheard = frozenset(starts)
 
     def poll(self, records_max: int, timeout_s: float) -> Fetched:
         """Return what waits, at most so many records; waits only if there is nothing.
@@ -54,9 +57,15 @@ class Reader:
         Raises:  UsageError if a topic does not exist; InvariantError if the client is broken.
         """
         self._hear()
+        if self._unheard:
+            # The client ends the last reading of a partition later, and with it the forwarding of
+            # its queue, though that is for the next: what comes would wait there for ever.
+            self._queue.take_over(self._unheard)
         fetched, errors = self._queue.poll(records_max, timeout_s)
         for error in errors:
             _judge(error)
+        if self._unheard:
+            self._unheard -= fetched.read_to().keys()
         return fetched
 
     def _hear(self) -> None:
@@ -177,6 +186,7 @@ class Consumer(Reader):
                     return False
                 raise TransientError(f"topic {topic}, partition {partition}: {error}") from error
         self.resume(list(starts))
+        self._unheard |= starts.keys()
         return True
 
     def is_member(self) -> bool:
