@@ -30,15 +30,16 @@ def test_the_bundle_scores_as_its_card_says(shared_data: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["direction", "direction_imbalance"])
 def test_training_is_the_same_each_time(
-    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("models.direction.train.DIRECTION_ROUNDS", 5)
     monkeypatch.setattr("models.direction.train.MOVEMENT_ROUNDS", 5)
     data = shared_data / "binance" / "cm_btcusd_perp_20240808.gz"
 
     for run in ("first", "second"):
-        bundles.train(Project(ROOT), "direction", data, tmp_path / run)
+        bundles.train(Project(ROOT), name, data, tmp_path / run)
 
-    for name in ("model.onnx", "contract.json"):
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+    for file in ("model.onnx", "contract.json"):
+        assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
