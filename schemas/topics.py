@@ -19,6 +19,7 @@ MODEL_CONTROL = Topic(
 )
 ANOMALY = Topic("monitor.anomaly.v1", "anomaly.v1", key=BY_INSTRUMENT)
 DRIFT = Topic("monitor.drift.v1", "drift.v1", key=BY_INSTRUMENT)
+PREDICTION_DRIFT = Topic("prediction.drift.v1", "prediction_drift.v1", key=BY_INSTRUMENT)
 ACCOUNT_CONTROL = Topic(
     "account.control.v1", "account_control.v1", key=BY_ACCOUNT, cleanup="compact", spoken=True
 )
@@ -58,6 +59,9 @@ OUTPUTS = (
     POSITION,
 )
 """What dashboards of trading consume: everything it writes but the raw frames."""
+
+MONITOR = (ANOMALY, DRIFT, PREDICTION_DRIFT)
+"""What alarms are made of."""
 
 CANDLES = (INSTRUMENT, CANDLE_SECOND, CANDLE_MINUTE, CANDLE_HOUR)
 """What charts consume: candles, and the scales of what they count."""

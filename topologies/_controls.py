@@ -1,13 +1,13 @@
 """What an operator may say to the trading graph, and the record each word becomes."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agents.direction.choice import EVERY_INSTRUMENT
 from agents.trading.controls import ACTIVE, EVERY_ACCOUNT, HALTED, REDUCING
 from agents.trading.limits import RiskLimits
 from headrace import Control
+from headrace.backtest.window import parse_time
 from headrace.errors import UsageError
 from schemas.instruments import UnknownInstrumentError, instrument_of
 from schemas.topics import ACCOUNT_CONTROL, MODEL_CONTROL
@@ -67,7 +67,7 @@ def model_control() -> Control:
         options={
             "use": "Name and version of its bundle, as predictions carry them.",
             "instrument": "The instrument it is for; every instrument if absent.",
-            "from": "For vectors received from this time on, ISO 8601, UTC; at once if absent.",
+            "from": "For vectors received from then on (ISO 8601, UTC); at once if absent.",
             "reason": OPTIONS["reason"],
         },
     )
@@ -85,18 +85,7 @@ def _model_control(options: Mapping[str, str], time_ns: int) -> Mapping[str, Any
     return {
         "instrument": instrument,
         "model": options["use"],
-        "from_time_ns": _time_ns(options["from"]) if "from" in options else 0,
+        "from_time_ns": parse_time(options["from"], "--from") if "from" in options else 0,
         "reason": options.get("reason", ""),
         "event_time_ns": time_ns,
     }
-
-
-def _time_ns(text: str) -> int:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(
-            f"--from {text!r}: expected a time as 2024-08-09T00:01:30, found {error}"
-        ) from error
-    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1_000

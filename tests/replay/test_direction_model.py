@@ -43,3 +43,20 @@ def test_training_is_the_same_each_time(
 
     for file in ("model.onnx", "contract.json"):
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
+
+
+def test_a_comparison_says_of_each_model_what_its_evaluation_says(shared_data: Path) -> None:
+    """Beside each other over the graph, or alone over its features: the same vectors and scores."""
+    project, data = Project(ROOT), shared_data / "binance" / "cm_btcusd_perp_20240809.gz"
+
+    compared = bundles.compare(project, "direction", bundles.recorded(project, data)).scores
+
+    assert [score.model for score in compared] == ["direction.v1", "direction_imbalance.v1"]
+    for found, name in zip(compared, ("direction", "direction_imbalance"), strict=True):
+        (alone,) = bundles.evaluate(project, name, ROOT / "models" / name, data).scores
+        assert (found.compared, found.auc) == (alone.examples, alone.auc)
+        assert found.log_loss == pytest.approx(alone.log_loss, rel=1e-12)
+    champion, challenger = compared
+    assert (champion.decided, challenger.decided) == (champion.said, 0)
+    assert champion.agreement == 1.0
+    assert 0.5 < challenger.agreement < 1.0
