@@ -153,6 +153,9 @@ LOCAL_KEPT_RECORDS_MAX = 5_000_000
 LOCAL_DEAD_KEPT_MAX = 10_000
 """Dead letters of a topic that are kept with their bytes; all are counted."""
 
+TABLE_RECORDS_MAX = 20_000_000
+"""Records that a command reads from Kafka to compare them: some GB."""
+
 BACKTEST_ORDERS_MAX = 1_000_000
 """Orders that a backtest lists; further ones are counted."""
 
