@@ -7,6 +7,8 @@ from pathlib import Path
 from headrace.errors import TopologyError, UsageError
 from headrace.topology import Topology
 
+ENGINE = __name__.partition(".")[0]
+
 
 class Project:
     """The project in a folder; its packages become importable."""
@@ -55,3 +57,15 @@ class Project:
                 f"found {type(found).__name__}"
             )
         return found
+
+    def forget(self) -> None:
+        """Forget the project's modules: what is asked for next is imported from the files anew."""
+        for name in [name for name in sys.modules if self._owns(name)]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+
+    def _owns(self, name: str) -> bool:
+        package = name.partition(".")[0]
+        found = list(getattr(sys.modules.get(package), "__path__", ()))
+        # The engine may lie in the same folder, and it is running.
+        return package != ENGINE and str(self.folder / package) in found

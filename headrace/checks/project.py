@@ -20,7 +20,7 @@ def check_project(project: Project, names: Sequence[str] = ()) -> list[Finding]:
     loaded: list[tuple[str, Topology]] = []
     for name in names or project.names():
         file = f"topologies/{name}.py"
-        topology = _load(project, name, file, findings)
+        topology = load_topology(project, name, findings)
         if topology is not None:
             loaded.append((file, topology))
     topics = {topic.name: topic for _, topology in loaded for topic in topology.topics}
@@ -56,7 +56,9 @@ def record_schemas(project: Project) -> list[Path]:
     ]
 
 
-def _load(project: Project, name: str, file: str, findings: list[Finding]) -> Topology | None:
+def load_topology(project: Project, name: str, findings: list[Finding]) -> Topology | None:
+    """Return a topology of a project; None, and a finding more, if it cannot be loaded."""
+    file = f"topologies/{name}.py"
     try:
         topology = project.topology(name)
     except HeadraceError as error:

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -24,6 +26,7 @@ from headrace.servers.registry import RegistryServer
 from headrace.settings import Settings
 from headrace.topology import Topology
 from headrace.up.live import LiveView
+from headrace.up.reload import Reloader, reloader_of
 from headrace.up.report import make_report
 from headrace.up.run import FeedChoice, Run
 
@@ -48,6 +51,9 @@ def up(
         float | None, typer.Option("--for", help="Stop after so many seconds.")
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report of the run here.")] = None,
+    reload: Annotated[
+        bool, typer.Option("--reload", help="Run new code when the project's files change.")
+    ] = False,
     project: ProjectFolder = HERE,
 ) -> None:
     """Run a topology with embedded servers and a live view; Ctrl-C stops it cleanly."""
@@ -68,9 +74,13 @@ def up(
             run = Run(found, chosen, servers.endpoints, settings.home)
             try:
                 console.print(f"schema registry on {registry.url}; starting workers …")
+                if reload:
+                    _write_no_bytecode()
                 run.start_workers()
                 run.start_feed(choice)
-                _watch(run, servers, f"feed {text}", stop, until_end=until_end, for_s=for_s)
+                with _reloading(run, found, is_wanted=reload) as reloader:
+                    view = LiveView(run, f"feed {text}", reloader)
+                    _watch(run, view, servers, stop, reloader, until_end=until_end, for_s=for_s)
             finally:
                 run.stop()
                 noted.unlink()
@@ -98,26 +108,58 @@ def _choose_feed(topology: Topology, text: str | None, options: FeedOptions) -> 
     return last
 
 
+def _write_no_bytecode() -> None:
+    """Let no process keep what it compiles of the project.
+
+    Python knows a changed file by its size and second: two saves within one are one to it.
+    """
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
+
 def _servers(settings: Settings) -> Servers:
     console.print(f"starting Kafka, PostgreSQL and Redis under {settings.home} …")
     return Servers(settings)
 
 
+@contextmanager
+def _reloading(run: Run, project: Project, *, is_wanted: bool) -> Iterator[Reloader | None]:
+    """Give what reloads the run while files change, None if nobody asked for it."""
+    if not is_wanted:
+        yield None
+        return
+    from headrace.up.sources import SourceWatch
+
+    run.may_change = True
+    with SourceWatch(project.folder) as sources:
+        found = reloader_of(run, project, sources)
+        try:
+            yield found
+        finally:
+            found.close()
+
+
 def _watch(
     run: Run,
+    view: LiveView,
     servers: Servers,
-    feed_words: str,
     stop: Event,
+    reloader: Reloader | None,
     *,
     until_end: bool,
     for_s: float | None,
 ) -> None:
     """Show the run until it is over."""
-    view = LiveView(run, feed_words)
     screen = Console()
+    note = ""
     with Live(console=screen, refresh_per_second=2, transient=False) as live:
         while not stop.wait(REFRESH_S):
             run.check()
+            if reloader is not None:
+                reloader.look()
+                if not screen.is_terminal and reloader.note != note:
+                    note = reloader.note
+                    console.print(f"reload: {note}", markup=False, soft_wrap=True)
             live.update(view.render(servers.states()))
             if for_s is not None and run.elapsed_s > for_s:
                 break

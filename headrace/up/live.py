@@ -7,9 +7,11 @@ import redis
 from rich.console import Group, RenderableType
 from rich.panel import Panel as Box
 from rich.table import Table
+from rich.text import Text
 
 from headrace.servers import ServerState
 from headrace.topology import Panel
+from headrace.up.reload import Reloader
 from headrace.up.report import counts_of_run, step_reports
 from headrace.up.run import Run
 
@@ -20,9 +22,10 @@ ROWS_MAX = 12
 class LiveView:
     """Words what a run knows of itself, again and again."""
 
-    def __init__(self, run: Run, feed_words: str) -> None:
+    def __init__(self, run: Run, feed_words: str, reloader: Reloader | None = None) -> None:
         self._run = run
         self._feed_words = feed_words
+        self._reloader = reloader
         self._before: dict[str, tuple[float, int]] = {}
         self._redis = redis.Redis.from_url(
             run.endpoints.redis,
@@ -34,8 +37,17 @@ class LiveView:
         """Return the view as it is now."""
         parts: list[RenderableType] = [self._header(), self._steps()]
         parts += [self._panel(panel) for panel in self._run.topology.panels]
+        parts += self._troubles()
+        if self._reloader is not None:
+            parts.append(Box(Text(self._reloader.note), title="reload", title_align="left"))
         parts.append(self._servers(servers))
         return Group(*parts)
+
+    def _troubles(self) -> list[RenderableType]:
+        """Return what became of workers that do not run."""
+        dead = [w.process for w in self._run.workers if w.process.exit_code is not None]
+        words = "\n".join(str(process.fail()) for process in dead)
+        return [Box(Text(words), title="[red]failed[/red]", title_align="left")] if dead else []
 
     def _header(self) -> RenderableType:
         feed = self._run.feed.said if self._run.feed is not None else {}
@@ -74,6 +86,8 @@ class LiveView:
         """Return records a second since the last time the view was drawn."""
         now_s = self._run.elapsed_s
         then_s, before = self._before.get(name, (0.0, 0))
+        if records < before:  # another process, which counts from 0
+            before = 0
         self._before[name] = (now_s, records)
         return (records - before) / (now_s - then_s) if now_s > then_s else 0.0
 

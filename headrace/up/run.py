@@ -16,7 +16,7 @@ from headrace.runtime.assemble import Choice, ensure_topics
 from headrace.servers import Endpoints
 from headrace.topology import Topology
 from headrace.up.lag import LagWatch, lane_groups
-from headrace.up.processes import Process, free_port, stop_all
+from headrace.up.processes import RESTARTS_MAX, Process, free_port, stop_all
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +67,8 @@ class Run:
         self._home = home
         self._client = httpx.Client(timeout=STATS_TIMEOUT_S)
         self.workers: list[Worker] = []
+        self.may_change = False
+        """Whether a worker that dies too often waits for other code, instead of ending the run."""
         self.feed: Process | None = None
         self.started_at_s = time.monotonic()
         self._watch = LagWatch(endpoints.kafka, lane_groups(topology, Choice()))
@@ -96,16 +98,31 @@ class Run:
         self.started_at_s = time.monotonic()
         self.feed.start()
 
+    def replace_workers(self, topology: Topology) -> None:
+        """Drain the workers and start those of a topology's new code; servers and feed go on.
+
+        It has the lanes of the one before. What was committed is kept, and no more was written.
+        Raises:  TransientError if one of the new does not get ready; the others go on.
+        """
+        before = {worker.process.name: worker for worker in self.workers}
+        stop_all([worker.process for worker in self.workers])
+        self.workers = []
+        self.topology = topology
+        try:
+            self.start_workers()
+        finally:
+            for worker in self.workers:
+                if worker.process.name in before:
+                    worker.at_start = before[worker.process.name].at_start
+
     def check(self) -> None:
         """Ask every process how it is; start dead ones again.
 
         Raises:  TransientError if one died too often, or the feed failed.
         """
         for worker in self.workers:
-            if worker.process.exit_code is not None:
-                log.error("worker_died", worker=worker.process.name, code=worker.process.exit_code)
-                if not worker.process.revive():
-                    raise worker.process.fail()
+            if worker.process.exit_code is not None and not self._revive(worker.process):
+                continue
             self._ask(worker)
         for process in self._processes():
             process.sample(self.elapsed_s)
@@ -135,6 +152,15 @@ class Run:
             stop_all([self.feed])
         stop_all([worker.process for worker in self.workers])
         self._client.close()
+
+    def _revive(self, process: Process) -> bool:
+        """Start a dead worker again; return whether it was."""
+        if self.may_change and process.restarts >= RESTARTS_MAX:
+            return False
+        log.error("worker_died", worker=process.name, code=process.exit_code)
+        if not process.revive():
+            raise process.fail()
+        return True
 
     def _processes(self) -> Sequence[Process]:
         feed = [] if self.feed is None else [self.feed]
