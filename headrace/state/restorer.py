@@ -141,7 +141,8 @@ class Restorer:
                 tail.apply(part)
         except RecordError as error:
             raise UsageError(
-                f"{error}; make the topic anew (headrace reset) or let nobody else write to it"
+                f"{error}; somebody else has written to it: delete the topic, which is made anew, "
+                "empty, and say with headrace reset where to start"
             ) from error
         tail.flush()
 
