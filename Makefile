@@ -89,8 +89,9 @@ bench: bench-throughput bench-latency bench-typed bench-capture bench-sink bench
 bench-throughput: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Streams, Bytewax, Faust
 	$(TIMEOUT) 7200 $(BIN)/python -m benchmarks.throughput
 
-bench-quick: .venv-bench/.installed ## the same with few records, one round; only printed
-	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.throughput --records 300000 --rounds 1 --dry
+bench-quick: .venv-bench/.installed ## few records of two jobs, one round, beside Quix Streams; fails if a ratio fell by half
+	$(TIMEOUT) 900 $(BIN)/python -m benchmarks.throughput --dry --against-record --rounds 1 \
+		--records 2000000 --job vwap --job filter --peer headrace --peer headrace-exactly --peer quix
 
 bench-latency: .venv-bench/.installed ## how long a tick takes through five steps, beside bare hops
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.latency

@@ -3,9 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
-from agents.monitor.watch import FEATURES, SAMPLE_NS, WARM_SAMPLES, Watch
+from agents.monitor.drift import DETECTOR
+from agents.monitor.sampling import names_of, sample_rows, slots_of
+from agents.monitor.watch import FEATURES, WARM_SAMPLES, Watch
 from headrace import Batch, Output
-from headrace.batch import BoolArray, IntArray
+from headrace.batch import IntArray
 from headrace.state.tables import ObjectState
 from schemas.topics import ANOMALY, DRIFT
 
@@ -19,11 +21,11 @@ def watch_features(batch: Batch, state: ObjectState[Watch]) -> Output:
     nothing is learnt from them. A score is no anomaly before the stream has `WARM_SAMPLES`.
     """
     records = batch.records
-    streams = _streams(records)
-    slots = records.column("receive_time_ns").to_numpy() // SAMPLE_NS
+    streams = names_of(records, ("instrument", "source"))
+    slots = slots_of(records)
     values = np.column_stack([records.column(name).to_numpy() for name in FEATURES])
     finite = np.isfinite(values).all(axis=1)
-    rows = _samples(streams, slots, finite, state)
+    rows = sample_rows(streams, slots, finite, state)
     scores: list[tuple[float, float, bool]] = []
     drifts: list[tuple[int, str, float, int]] = []
     for row in rows.tolist():
@@ -34,7 +36,7 @@ def watch_features(batch: Batch, state: ObjectState[Watch]) -> Output:
         )
         is_odd = watch.samples > WARM_SAMPLES and score > threshold
         scores.append((score, threshold, is_odd))
-        drifts += [(row, drift.feature, drift.mean, drift.width) for drift in found]
+        drifts += [(row, drift.name, drift.mean, drift.width) for drift in found]
     drifted = np.array([drift[0] for drift in drifts], np.int64)
     counts = {
         "not_finite": int(len(finite) - finite.sum()),
@@ -48,30 +50,6 @@ def watch_features(batch: Batch, state: ObjectState[Watch]) -> Output:
         counts=counts,
         causes={ANOMALY.name: rows, DRIFT.name: drifted},
     )
-
-
-def _streams(records: pa.RecordBatch) -> list[str]:
-    names = zip(
-        records.column("instrument").to_pylist(), records.column("source").to_pylist(), strict=True
-    )
-    return ["\x00".join(name) for name in names]
-
-
-def _samples(
-    streams: list[str], slots: IntArray, finite: BoolArray, state: ObjectState[Watch]
-) -> IntArray:
-    """Return the rows that begin a second of their stream, in order."""
-    last: dict[str, int] = {}
-    rows = []
-    for row in np.flatnonzero(finite).tolist():
-        stream = streams[row]
-        if stream not in last:
-            known = state.read(stream)
-            last[stream] = -1 if known is None else known.last_slot
-        if slots[row] > last[stream]:
-            last[stream] = int(slots[row])
-            rows.append(row)
-    return np.array(rows, np.int64)
 
 
 def _anomalies(
@@ -91,7 +69,7 @@ def _drifted(
 ) -> pa.RecordBatch:
     kept = records.select(KEPT).take(pa.array(rows))
     columns = {
-        "detector": pa.array(["ADWIN"] * len(drifts), pa.string()),
+        "detector": pa.array([DETECTOR] * len(drifts), pa.string()),
         "feature": pa.array([feature for _, feature, _, _ in drifts], pa.string()),
         "mean": pa.array([mean for _, _, mean, _ in drifts], pa.float64()),
         "width": pa.array([width for _, _, _, width in drifts], pa.int64()),

@@ -95,7 +95,7 @@ def main() -> int:
     """Measure the cases, print and write them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state-mb", type=float, default=1_000)
-    parser.add_argument("--session-ms", type=int, default=1_500)
+    parser.add_argument("--session-ms", type=int, default=1_000)
     parser.add_argument("--case", choices=BOUNDS_S, action="append")
     parser.add_argument("--home", type=Path, default=ROOT / ".headrace" / "takeover")
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")

@@ -1,14 +1,16 @@
 """Training and evaluating a project's model bundles, each by its own train.py and evaluate.py.
 
 A bundle `models/NAME` has `train.py` with `train(tables)`, which returns the bundle's `files` by
-name and a `report`, and `evaluate.py` with `evaluate(model, tables)`, which returns a report. Both
-say in `TOPOLOGY` and `TOPICS` what they read, and in `RECORDINGS` which files of a data folder.
-A report has `as_json()` and prints with rich.
+name and a `report`, and `evaluate.py` with `evaluate(model, tables)`, which returns a report. It
+may have `compare.py` with `compare(tables)`, which returns a report of models that predicted beside
+each other. They say in `TOPOLOGY` and `TOPICS` what they read, and in `RECORDINGS` which files of a
+data folder. A report has `as_json()` and prints with rich.
 """
 
 import importlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -17,6 +19,9 @@ from headrace.feed import FeedOptions
 from headrace.inference import Model
 from headrace.offline import offline_tables
 from headrace.project import Project
+
+Tables: TypeAlias = Callable[[Any], Mapping[str, pa.Table]]
+"""Returns the topics that a script of a bundle reads, by name."""
 
 
 def train(project: Project, name: str, data: Path, out: Path) -> Any:
@@ -41,6 +46,21 @@ def evaluate(project: Project, name: str, bundle: Path, data: Path) -> Any:
     script = _script(project, name, "evaluate")
     model = Model.load(bundle)
     return script.evaluate(model, _tables(project, script, data))
+
+
+def compare(project: Project, name: str, tables: Tables) -> Any:
+    """Compare the models that predicted beside each other; return the report.
+
+    `tables` reads the topics that the bundle's `compare.py` names, of the topology it names.
+    Raises:  UsageError if there is no such bundle, or nothing to compare.
+    """
+    script = _script(project, name, "compare")
+    return script.compare(tables(script))
+
+
+def recorded(project: Project, data: Path) -> Tables:
+    """Return what gives a script its topics as its topology writes them over recordings."""
+    return lambda script: _tables(project, script, data)
 
 
 def _script(project: Project, name: str, what: str) -> Any:

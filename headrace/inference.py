@@ -202,6 +202,38 @@ class Model:
         return self.run(self.inputs(columns))
 
 
+def load_models(
+    folder: Path, bundles: Sequence[Path], schemas: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> tuple[Model, ...]:
+    """Return the models of a step's bundles in `folder`; each may take the place of the first.
+
+    `schemas` are the fields of what the step reads, by the schema's name.
+    Raises:  ContractError naming the first bundle that is damaged, lacks an input or an output, or
+             has the name of another.
+    """
+    models: dict[str, Model] = {}
+    for bundle in bundles:
+        model = Model.load(folder / bundle)
+        named = schemas.get(model.contract.schema)
+        for fields in schemas.values() if named is None else [named]:
+            model.check(fields)
+        first = next(iter(models.values()), model)
+        missing = sorted(set(first.contract.outputs) - set(model.contract.outputs))
+        if missing:
+            raise ContractError(
+                f"model {model.name}: expected the outputs of {first.name}, whose place it may "
+                f"take, found none named {', '.join(missing)}; train it with them, or take "
+                f"{bundle} off the step"
+            )
+        if model.name in models:
+            raise ContractError(
+                f"{folder / bundle}: expected a name and version of its own, found {model.name} "
+                "again: nobody could say which of the two is meant; raise its version"
+            )
+        models[model.name] = model
+    return tuple(models.values())
+
+
 def read_contract(folder: Path) -> Contract:
     """Return the contract of a bundle.
 

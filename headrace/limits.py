@@ -24,6 +24,29 @@ PRODUCER_BYTES_MAX = 128 * 2**20
 CONSUMER_BYTES_MAX = 32 * 2**20
 """Bytes librdkafka fetches ahead: a second or two at full rate."""
 
+FETCH_PARTITION_BYTES_MAX = 256 * 2**10
+"""Packed bytes of one partition in one answer: some 10,000 records, so that inputs which are merged
+come in turn."""
+
+FETCH_BYTES_MAX = 4 * 2**20
+"""Packed bytes of one answer: it is unpacked before any of it can be taken."""
+
+FETCH_WAIT_MS = 50
+"""How long the broker may hold an answer back for the first record; a partition that is read anew
+waits for it."""
+
+ANSWER_BYTES_MAX = 64 * 2**20
+"""An answer that says it is larger is none: FETCH_BYTES_MAX, and one batch beyond it."""
+
+CONNECT_S = 5.0
+"""How long a broker may take to accept a connection."""
+
+RECONNECT_S_MAX = 2.0
+"""The longest pause between two tries to reach a broker; the first are after 50 ms."""
+
+CLOSE_S = 2.0
+"""How long whoever closes a reader waits for its threads, which may wait for an answer."""
+
 DELIVERY_TIMEOUT_MS = 120_000
 """How long a record may take to be acknowledged: a broker restart fits in, an outage does not."""
 
@@ -129,6 +152,9 @@ LOCAL_KEPT_RECORDS_MAX = 5_000_000
 
 LOCAL_DEAD_KEPT_MAX = 10_000
 """Dead letters of a topic that are kept with their bytes; all are counted."""
+
+TABLE_RECORDS_MAX = 20_000_000
+"""Records that a command reads from Kafka to compare them: some GB."""
 
 BACKTEST_ORDERS_MAX = 1_000_000
 """Orders that a backtest lists; further ones are counted."""

@@ -89,6 +89,13 @@ inlined = numba.njit(nogil=True, forceinline=True)
 
 
 @inlined
+def whole(number: Any) -> int:
+    """Return a number of any width as one of 64 bits: numba gives a variable one type."""
+    found: int = np.int64(number)  # type: ignore[assignment]  # the same, compiled
+    return found
+
+
+@inlined
 def word_of(row: int, word: int) -> int:
     """Return a word of a row of int64 at this address."""
     value: int = load_i64(row + _WORD_BYTES * word)

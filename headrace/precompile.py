@@ -7,6 +7,7 @@ import numpy as np
 from headrace.feed import Feed
 from headrace.kafka.partition_queue import take
 from headrace.kafka.partitioner import partition_of
+from headrace.kafka.record_batches import compile_kernels
 from headrace.offline import offline_tables
 from headrace.project import Project
 from headrace.topology import Topology
@@ -19,6 +20,7 @@ def precompile(project: Project, topology: Topology, feed: Feed) -> Sequence[str
     """
     partition_of(b"", 1)
     take(np.empty(0, np.int64))
+    compile_kernels()
     topics = {topic.name for step in topology.steps for topic in step.writes}
     offline_tables(project, topology, feed, sorted(topics))
     return [step.name for step in topology.steps]

@@ -116,6 +116,26 @@ class TestDriver:
         self._take_in(Emission(OUTSIDE, codec.topic.name, found, keys, partitions, None), time_ns)
         self._settle(commit=commit)
 
+    def say(
+        self, control: str, options: Mapping[str, str] | None = None, *, commit: bool = True
+    ) -> None:
+        """Say a control of the topology, as `headrace control` does, at the time it is here.
+
+        Raises:  UsageError or TopologyError for what cannot be said.
+        """
+        spoken = self.topology.control(control)
+        options = options or {}
+        record = spoken.record(options, self.now_ns)
+        codec = self._codecs[spoken.topic.name]
+        word = emission_of(OUTSIDE, records_of(record, codec.schema), codec, None)
+        heard = [word]
+        if spoken.address not in options:
+            count = spoken.topic.partitions
+            heard = [replace(word, partitions=np.array([number])) for number in range(count)]
+        for each in heard:
+            self._take_in(each, None)
+        self._settle(commit=commit)
+
     def feed(
         self,
         feed: str | Feed,

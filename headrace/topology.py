@@ -34,7 +34,9 @@ class Topic:
     `schema` is the file stem in `schemas/avro`; `key` the fields whose text, joined by `/`, is the
     record's key; `partition_by` those of them that choose the partition (all of them if empty).
     `writers` says whether several steps may write to it; `compatibility` what `headrace check`
-    holds a changed schema to, in the words of Confluent's registry.
+    holds a changed schema to, in the words of Confluent's registry. A topic that is `spoken` has no
+    records but what operators say (`Control`): a step that reads one other topic beside it sees one
+    order, as long as nothing is said.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Topic:
     cleanup: Literal["delete", "compact"] = "delete"
     writers: Literal["one", "many"] = "one"
     compatibility: Compatibility = "BACKWARD"
+    spoken: bool = False
 
     @property
     def dead(self) -> str:
@@ -62,7 +65,8 @@ class Step:
     """One agent in the graph.
 
     `agent(batch, **arguments)` is pure; its arguments are `state` (if `table` is set), `model`
-    (if `model` is set: the bundle's folder, loaded by the engine) and everything in `parameters`.
+    (if `model` is set: the bundle's folder, loaded by the engine), `challengers` (if there are any:
+    models that may take its place) and everything in `parameters`.
     `merge` says in which order several inputs are seen: as they arrive if it is empty; else it
     names the fields of a stream whose records the field `sequence` counts, 1, 2, 3, … over all
     inputs.
@@ -77,6 +81,7 @@ class Step:
     table: Table | None = None
     merge: tuple[str, ...] = ()
     model: Path | None = None
+    challengers: tuple[Path, ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     processing_guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once"
 
@@ -239,6 +244,11 @@ class Topology:
         _require_unique("gateway", self.name, [gateway.name for gateway in self.gateways])
         for step in self.steps:
             _require_joint_inputs(f"topology {self.name}, step {step.name}", step.reads)
+            if step.challengers and step.model is None:
+                raise TopologyError(
+                    f"topology {self.name}, step {step.name}: expected a model that its "
+                    "challengers may take the place of, found none; set model=…"
+                )
         for gateway in self.gateways:
             where = f"topology {self.name}, gateway {gateway.name}"
             _require_joint_inputs(where, gateway.reads)

@@ -13,10 +13,15 @@ QUOTE = Topic("market.quote.v1", "quote.v1", key=BY_INSTRUMENT)
 BOOK = Topic("market.book.v1", "book.v1", key=BY_INSTRUMENT)
 FEATURE = Topic("feature.vector.v1", "feature_vector.v1", key=BY_INSTRUMENT)
 PREDICTION = Topic("signal.prediction.v1", "prediction.v1", key=BY_INSTRUMENT)
+SHADOW = Topic("model.shadow.v1", "shadow_prediction.v1", key=BY_INSTRUMENT)
+MODEL_CONTROL = Topic(
+    "model.control.v1", "model_control.v1", key=BY_INSTRUMENT, cleanup="compact", spoken=True
+)
 ANOMALY = Topic("monitor.anomaly.v1", "anomaly.v1", key=BY_INSTRUMENT)
 DRIFT = Topic("monitor.drift.v1", "drift.v1", key=BY_INSTRUMENT)
+PREDICTION_DRIFT = Topic("prediction.drift.v1", "prediction_drift.v1", key=BY_INSTRUMENT)
 ACCOUNT_CONTROL = Topic(
-    "account.control.v1", "account_control.v1", key=BY_ACCOUNT, cleanup="compact"
+    "account.control.v1", "account_control.v1", key=BY_ACCOUNT, cleanup="compact", spoken=True
 )
 ORDER_REQUEST = Topic("order.request.v1", "order_request.v1", key=BY_ACCOUNT)
 ORDER_APPROVED = Topic("order.approved.v1", "order_approved.v1", key=BY_ACCOUNT)
@@ -54,6 +59,9 @@ OUTPUTS = (
     POSITION,
 )
 """What dashboards of trading consume: everything it writes but the raw frames."""
+
+MONITOR = (ANOMALY, DRIFT, PREDICTION_DRIFT)
+"""What alarms are made of."""
 
 CANDLES = (INSTRUMENT, CANDLE_SECOND, CANDLE_MINUTE, CANDLE_HOUR)
 """What charts consume: candles, and the scales of what they count."""

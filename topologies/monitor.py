@@ -1,7 +1,12 @@
-"""The monitor: from exchange frames to feature vectors that are odd, and features that drift."""
+"""The monitor: from exchange frames to odd vectors, and features and predictions that drift."""
 
+from pathlib import Path
+
+from agents.monitor.prediction_watch import WATCH_BY_STREAM as PREDICTION_WATCH_BY_STREAM
 from agents.monitor.watch import WATCH_BY_STREAM
+from agents.predict_direction import predict_direction
 from agents.watch_features import watch_features
+from agents.watch_predictions import watch_predictions
 from feeds import open_feed
 from headrace import Sink, Source, Step, Topology
 from schemas import topics as t
@@ -20,9 +25,23 @@ TOPOLOGY = Topology(
             writes=(t.ANOMALY, t.DRIFT),
             table=WATCH_BY_STREAM,
         ),
+        Step(
+            "inference",
+            predict_direction,
+            reads=(t.FEATURE,),
+            writes=(t.PREDICTION,),
+            model=Path("models/direction"),
+        ),
+        Step(
+            "predictions",
+            watch_predictions,
+            reads=(t.PREDICTION,),
+            writes=(t.PREDICTION_DRIFT,),
+            table=PREDICTION_WATCH_BY_STREAM,
+        ),
     ),
     sinks=(
-        Sink("postgres", (t.ANOMALY, t.DRIFT)),
-        Sink("redis", (t.ANOMALY, t.DRIFT)),
+        Sink("postgres", t.MONITOR),
+        Sink("redis", t.MONITOR),
     ),
 )

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from river.anomaly import HalfSpaceTrees
-from river.drift import ADWIN
 from river.preprocessing import MinMaxScaler
 from river.stats import Quantile
 
+from agents.monitor.drift import DETECTOR_CLASSES, Drift, drifts_of, new_detectors
 from headrace import ObjectTable
 from headrace.online import PickleCodec
 
@@ -23,9 +23,6 @@ FEATURES = (
 )
 """What is watched of a feature vector: none of them a level, which may wander for ever."""
 
-SAMPLE_NS = 1_000_000_000
-"""A vector a stream and second is looked at: a model that learns from each costs 0.3 ms of CPU."""
-
 WARM_SAMPLES = 240
 """Before so many nothing is odd: the trees have seen two windows by then."""
 
@@ -34,25 +31,12 @@ SEED = 7
 ODD_QUANTILE = 0.99
 """What is odder than so much of all before it is an anomaly."""
 
-DRIFT_DELTA = 0.002
-"""ADWIN's chance of a false alarm a feature."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """A feature whose mean has changed: over the samples that are kept, which are the new ones."""
-
-    feature: str
-    mean: float
-    width: int
-
 
 @dataclass(slots=True)
 class Watch:
     """Learns from one sample after another; the same samples give the same scores.
 
     Half-space trees: Tan, Ting and Liu, "Fast Anomaly Detection for Streaming Data", IJCAI 2011.
-    ADWIN: Bifet and Gavaldà, "Learning from Time-Changing Data with Adaptive Windowing", SDM 2007.
     """
 
     last_slot: int = -1
@@ -64,9 +48,7 @@ class Watch:
         )
     )
     threshold: Any = field(default_factory=lambda: Quantile(ODD_QUANTILE))
-    detectors: dict[str, Any] = field(
-        default_factory=lambda: {name: ADWIN(delta=DRIFT_DELTA) for name in FEATURES}
-    )
+    detectors: dict[str, Any] = field(default_factory=lambda: new_detectors(FEATURES))
 
     def learn(self, sample: Mapping[str, float]) -> tuple[float, float, list[Drift]]:
         """Return how odd a sample is (0 to 1), the threshold before it, and what drifted."""
@@ -77,28 +59,19 @@ class Watch:
         threshold = float(self.threshold.get()) if self.samples else 0.0
         self.threshold.update(score)
         self.samples += 1
-        return score, threshold, self._drifts(sample)
-
-    def _drifts(self, sample: Mapping[str, float]) -> list[Drift]:
-        found = []
-        for name, detector in self.detectors.items():
-            detector.update(sample[name])
-            if detector.drift_detected:
-                found.append(Drift(name, float(detector.estimation), int(detector.width)))
-        return found
+        return score, threshold, drifts_of(self.detectors, sample)
 
 
 WATCH_BY_STREAM = ObjectTable(
     "watch_features.watch_by_stream.v1",
     PickleCodec(
         lambda _: Watch(),
-        frozenset(
+        DETECTOR_CLASSES
+        | frozenset(
             {
                 (Watch.__module__, Watch.__qualname__),
-                ("river._river_rust.drift", "AdaptiveWindowing"),
                 ("river._river_rust.stats", "RsQuantile"),
                 ("river.anomaly.hst", "HalfSpaceTrees"),
-                ("river.drift.adwin", "ADWIN"),
                 ("river.preprocessing.scale", "MinMaxScaler"),
                 ("river.stats.maximum", "Max"),
                 ("river.stats.minimum", "Min"),

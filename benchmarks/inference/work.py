@@ -9,7 +9,8 @@ import onnxruntime
 import pyarrow as pa
 
 from agents.build_features import FEATURE_VECTOR
-from agents.predict_direction import PROBABILITIES, predict_direction
+from agents.direction.prediction import PROBABILITIES
+from agents.predict_direction import predict_direction
 from headrace import Batch, Part
 from headrace.avro.schema import load_schema
 from headrace.batch import FloatArray

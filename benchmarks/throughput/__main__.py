@@ -2,7 +2,8 @@
 
 Writes its part of docs/benchmarks.md, the figures as JSON and pictures of them.
 
-Exit code 1 if one of ours was wrong.
+Exit code 1 if one of ours was wrong; with --against-record also if a ratio to a peer has fallen by
+half since the record, or none could be compared.
 """
 
 import argparse
@@ -25,11 +26,12 @@ from benchmarks.throughput.catalog import (
     Setting,
 )
 from benchmarks.throughput.cluster import PARTITIONS, Cluster
+from benchmarks.throughput.falls import compared, recorded_rates
 from benchmarks.throughput.java import class_path
 from benchmarks.throughput.report import Summary, is_other, summaries, table, verdicts
 from benchmarks.throughput.run import Run, run_peer
 from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, Trades, draw, framed
-from benchmarks.written import say, write
+from benchmarks.written import FOLDER, say, write
 from headrace.errors import TransientError
 from headrace.servers import Servers
 from headrace.settings import Settings
@@ -46,6 +48,7 @@ def main() -> int:
     parser.add_argument("--peer", choices=[peer.name for peer in PEERS_ALL], action="append")
     parser.add_argument("--home", type=Path, default=ROOT / ".headrace" / "throughput")
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")
+    parser.add_argument("--against-record", action="store_true", help="hold ratios against it")
     chosen = parser.parse_args()
     jobs = [job for job in JOBS if job.name in (chosen.job or [job.name])]
     peers = [peer for peer in PEERS_ALL if peer.name in (chosen.peer or [peer.name])]
@@ -57,7 +60,8 @@ def main() -> int:
         if kafka.pid is None:
             raise TransientError("the embedded Kafka has no process")
         cluster = Cluster(servers.endpoints.kafka, kafka.pid)
-        java = class_path(settings.cache / "bench", home / "classes")
+        is_java = any(peer.name.startswith("streams") for peer in peers)
+        java = class_path(settings.cache / "bench", home / "classes") if is_java else ""
         bench = Bench(cluster, draw(chosen.records), home, java)
         runs = bench.rounds(jobs, peers, chosen.rounds)
     lines = section(jobs, peers, runs, chosen.rounds)
@@ -65,7 +69,16 @@ def main() -> int:
     home.joinpath("runs.json").write_text(json.dumps([asdict(run) for run in runs]))
     if not chosen.dry:
         write(SECTION, lines, figures(jobs, peers, runs))
-    return int(any(run.fault for run in runs if not is_other(run.peer)))
+    is_wrong = any(run.fault for run in runs if not is_other(run.peer))
+    return int(is_wrong or (chosen.against_record and has_fallen(runs)))
+
+
+def has_fallen(runs: Sequence[Run]) -> bool:
+    """Say how the ratios to peers stand to those of the record, and whether one is half of it."""
+    found = compared(summaries(runs), recorded_rates(FOLDER / f"{SECTION}.json"))
+    for ratio in found:
+        say(ratio.text)
+    return not found or any(ratio.has_fallen for ratio in found)
 
 
 class Bench:

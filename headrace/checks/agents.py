@@ -9,7 +9,7 @@ from pathlib import Path
 from headrace.avro.schema import AvroSchema
 from headrace.checks.finding import Finding
 from headrace.errors import ContractError
-from headrace.inference import Model
+from headrace.inference import load_models
 from headrace.topology import Step, Topology
 
 STEP_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -69,6 +69,8 @@ def _check_call(file: str, step: Step) -> Iterator[Finding]:
         arguments["state"] = None
     if step.model is not None:
         arguments["model"] = None
+    if step.challengers:
+        arguments["challengers"] = None
     signature = inspect.signature(step.agent)
     try:
         signature.bind(None, **arguments)
@@ -115,15 +117,14 @@ def _check_model(
 ) -> Iterator[Finding]:
     if step.model is None:
         return
+    bundles = (step.model, *step.challengers)
+    read = {t.schema: schemas[t.schema].fields for t in step.reads if t.schema in schemas}
     try:
-        model = Model.load(folder / step.model)
-        for topic in step.reads:
-            if topic.schema in schemas:
-                model.check(schemas[topic.schema].fields)
+        load_models(folder, bundles, read)
     except ContractError as error:
         yield Finding(
             file,
-            f"step {step.name}, model {step.model}",
+            f"step {step.name}, model {', '.join(map(str, bundles))}",
             "model-contract",
             str(error),
             "the bundle and the features must be of one making",

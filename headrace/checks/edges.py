@@ -46,6 +46,14 @@ def _check_writers(
                 f"expected one writer, found {' and '.join(mine)}",
                 'give one of them a topic of its own, or declare it with Topic(writers="many")',
             )
+        if mine and topic.spoken:
+            yield Finding(
+                file,
+                f"topic {topic.name}",
+                "spoken-written",
+                f"expected nobody but operators to write a spoken topic, found {mine[0]}",
+                "give it a topic of its own, or take spoken=True away",
+            )
     written = writers.keys() | {control.topic.name for control in topology.controls}
     readers = [(f"step {step.name}", step.reads) for step in topology.steps]
     readers += [(f"sink {sink.name}", sink.reads) for sink in topology.sinks]

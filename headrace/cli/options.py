@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from headrace.topology import Topology
+
 TopologyName = Annotated[str, typer.Argument(help="A topology of the project: topologies/NAME.py.")]
 ProjectFolder = Annotated[Path, typer.Option("--project", help="The project's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print data as JSON.")]
@@ -25,4 +27,20 @@ Repeat = Annotated[
     int, typer.Option("--repeat", min=1, help="Read a finite feed so often, shifted in time.")
 ]
 
+StepNames = Annotated[
+    str | None, typer.Option("--steps", help="Only these steps, with commas between.")
+]
+Fused = Annotated[bool, typer.Option(help="Whether the workers run fused steps.")]
+
 HERE = Path()
+
+
+def names_of(topology: Topology, steps: str | None) -> tuple[str, ...]:
+    """Return the steps an option names: all of the topology's if it is absent.
+
+    Raises:  TopologyError if there is no such step.
+    """
+    names = [each.strip() for each in (steps or "").split(",") if each.strip()]
+    for name in names:
+        topology.step(name)
+    return tuple(names) or tuple(step.name for step in topology.steps)

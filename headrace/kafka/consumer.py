@@ -39,6 +39,8 @@ class Rebalance:
 class Reader:
     """Reads partitions from where it is told to, without a group."""
 
+    _unheard: frozenset[Place] = frozenset()
+
     def __init__(self, bootstrap: str, client_id: str) -> None:
         self._client = Client(config.reader(bootstrap, client_id) | logged())
         self._queue = PartitionQueue(self._client, client_id)
@@ -47,13 +49,27 @@ class Reader:
         """Read these partitions from these offsets, and no others."""
         self._queue.take_over(starts)
         self._client.assign([TopicPartition(t, p, offset) for (t, p), offset in starts.items()])
+        self._unheard = frozenset(starts)
 
     def poll(self, records_max: int, timeout_s: float) -> Fetched:
         """Return what waits, at most so many records; waits only if there is nothing.
 
         Raises:  UsageError if a topic does not exist; InvariantError if the client is broken.
         """
-        # What is no record: above all, partitions that come and go.
+        self._hear()
+        if self._unheard:
+            # The client ends the last reading of a partition later, and with it the forwarding of
+            # its queue, though that is for the next: what comes would wait there for ever.
+            self._queue.take_over(self._unheard)
+        fetched, errors = self._queue.poll(records_max, timeout_s)
+        for error in errors:
+            _judge(error)
+        if self._unheard:
+            self._unheard -= fetched.read_to().keys()
+        return fetched
+
+    def _hear(self) -> None:
+        """Have the client say what is no record: above all, partitions that come and go."""
         said = self._client.poll(0)
         if said is not None:
             if said.error() is None:
@@ -62,10 +78,6 @@ class Reader:
                     "queue of its partition"
                 )
             _judge(said.error())
-        fetched, errors = self._queue.poll(records_max, timeout_s)
-        for error in errors:
-            _judge(error)
-        return fetched
 
     def read_through(
         self, starts: Mapping[Place, int], ends: Mapping[Place, int]
@@ -133,7 +145,7 @@ class Consumer(Reader):
         """Join the group."""
 
         def assigned(client: Client, partitions: list[TopicPartition]) -> None:
-            self._queue.take_over(_places(partitions))
+            self._take_over(_places(partitions))
             client.incremental_assign(partitions)
             if partitions:
                 client.pause(partitions)
@@ -141,15 +153,24 @@ class Consumer(Reader):
 
         def revoked(client: Client, partitions: list[TopicPartition]) -> None:
             if partitions:
+                self._let_go(_places(partitions))
                 rebalance.revoked(_places(partitions))
             client.incremental_unassign(partitions)
 
         def lost(client: Client, partitions: list[TopicPartition]) -> None:
             if partitions:
+                self._let_go(_places(partitions))
                 rebalance.lost(_places(partitions))
             client.incremental_unassign(partitions)
 
         self._client.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
+
+    def _take_over(self, places: Sequence[Place]) -> None:
+        """Have the records of these come here, before they are assigned."""
+        self._queue.take_over(places)
+
+    def _let_go(self, places: Sequence[Place]) -> None:
+        """Give nothing more of these, before they go: the client sees to it."""
 
     def start(self, starts: Offsets) -> bool:
         """Read these assigned partitions from these offsets, whatever was read of them before.
@@ -165,6 +186,7 @@ class Consumer(Reader):
                     return False
                 raise TransientError(f"topic {topic}, partition {partition}: {error}") from error
         self.resume(list(starts))
+        self._unheard |= starts.keys()
         return True
 
     def is_member(self) -> bool:

@@ -48,6 +48,18 @@ class RawPart:
             None if self.headers is None else [self.headers[row] for row in rows.tolist()],
         )
 
+    def slice(self, first: int, end: int) -> "RawPart":
+        """Return the rows from one to before another, without a copy."""
+        return RawPart(
+            self.topic,
+            self.partition,
+            self.values[first:end],
+            self.keys[first:end],
+            self.offsets[first:end],
+            self.timestamps_ms[first:end],
+            None if self.headers is None else self.headers[first:end],
+        )
+
     def drop_before(self, offset: int) -> None:
         """Leave out what lies before an offset."""
         old = int(np.searchsorted(self.offsets, offset))

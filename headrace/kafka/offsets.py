@@ -46,6 +46,12 @@ class OffsetQuery:
         """Return the first offset of each place."""
         return self._offsets(places, OFFSET_BEGINNING)
 
+    def at_time(self, places: Sequence[Place], time_ms: int) -> Offsets:
+        """Return of each place the first offset written at that time or later; its end if none."""
+        found = self._offsets(places, time_ms)
+        later = [place for place in places if found[place] < 0]
+        return found | self.ends(later)
+
     @over_outages
     def committed(self, places: Sequence[Place]) -> Offsets:
         """Return the group's committed offsets; places without one are left out."""

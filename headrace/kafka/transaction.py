@@ -74,6 +74,15 @@ class TransactionalProducer(Producer):
         Raises:  AbortedError if nothing of it counts, as when the member has lost a partition;
                  FencedError; TransientError if the outcome is unknown: only a restart tells.
         """
+        self.add_offsets(offsets, group)
+        self._attempt("commit", self._client.commit_transaction)
+        self._is_open = False
+
+    def add_offsets(self, offsets: Offsets, group: GroupMetadata) -> None:
+        """Make next offsets of a group part of the open transaction; `commit` takes those of one.
+
+        Raises:  as `commit` does.
+        """
         self.begin()
         # Everything is in the log before the group is asked whether this member still owns the
         # partitions: whoever takes them afterwards finds the open transaction, and waits for it.
@@ -86,8 +95,6 @@ class TransactionalProducer(Producer):
                     wanted, group, timeout_s
                 ),
             )
-        self._attempt("commit", self._client.commit_transaction)
-        self._is_open = False
 
     def abort(self) -> None:
         """Let nothing that was sent since the last commit count."""

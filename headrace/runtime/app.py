@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import chain
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import faust
@@ -65,6 +66,7 @@ class LaneService(Service):
         self.is_drained = False
         self._is_heard = asyncio.Event()
         self._in_progress = 0
+        self._progressed_at_s = 0.0
         self._is_free = asyncio.Event()
         self._is_free.set()
         app.agent(self.channel, name=lane.name)(self._agent())
@@ -79,8 +81,10 @@ class LaneService(Service):
         return agent
 
     async def on_start(self) -> None:
-        """Join the consumer group; without this Faust's channels stay shut."""
-        self.app.flow_control.resume()
+        """Join the consumer group; until the first lane does, Faust's channels are shut."""
+        # Once: it empties them, and a lane whose work is lost would wait for it for ever.
+        if not self.app.flow_control.is_active():
+            self.app.flow_control.resume()
         await asyncio.get_running_loop().run_in_executor(self.lane.reading, self.lane.start)
 
     @Service.task
@@ -97,6 +101,8 @@ class LaneService(Service):
             except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
                 await self._crash_loudly(error)
                 return
+            if not self._in_progress:
+                self._progressed_at_s = monotonic()
             self._in_progress += 1
             if not work.is_behind:
                 self._is_free.clear()
@@ -109,8 +115,17 @@ class LaneService(Service):
         except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
             await self._crash_loudly(error)
         self._in_progress -= 1
+        self._progressed_at_s = monotonic()
         if not self._in_progress:
             self._is_free.set()
+
+    @property
+    def stuck_s(self) -> float:
+        """Return for how long no batch has ended though there is one; 0 if there is none.
+
+        It may have been lost on its way to the processing thread, which then is not busy.
+        """
+        return monotonic() - self._progressed_at_s if self._in_progress else 0.0
 
     async def _crash_loudly(self, error: Exception) -> None:
         """Stop the whole worker: a pod that does half its work hides the other half."""
@@ -122,12 +137,16 @@ class LaneService(Service):
     @Service.timer(WATCH_S)
     async def _watch(self) -> None:
         """Name a batch that does not end; end the process if it never will."""
-        busy_s = self.lane.busy_s
-        if busy_s > limits.STUCK_WARN_S:
+        stuck_s = self.stuck_s
+        if stuck_s > limits.STUCK_WARN_S:
             log.error(
-                "batch_stuck", lane=self.lane.name, busy_s=round(busy_s), at=self.lane.stack()
+                "batch_stuck",
+                lane=self.lane.name,
+                stuck_s=round(stuck_s),
+                busy_s=round(self.lane.busy_s),
+                at=self.lane.stack(),
             )
-        if busy_s > limits.STUCK_S_MAX or self.lane.overdue:
+        if stuck_s > limits.STUCK_S_MAX or self.lane.overdue:
             log.critical("worker_stuck", lane=self.lane.name, call=self.lane.overdue)
             os._exit(EXIT_STUCK)
 
@@ -204,7 +223,7 @@ def _add_pages(app: HeadraceApp) -> None:
 
     @app.page("/live")
     async def live(web: Any, request: Any) -> Any:  # noqa: ARG001  (Faust's signature)
-        stuck = [s.lane.name for s in app.lane_services if s.lane.busy_s > limits.STUCK_S_MAX / 2]
+        stuck = [s.lane.name for s in app.lane_services if s.stuck_s > limits.STUCK_S_MAX / 2]
         alive = app.failure is None and not stuck
         return web.json({"is_live": alive, "stuck": stuck}, status=200 if alive else 503)
 

@@ -29,18 +29,19 @@ def codecs_of(
 
 
 def load_step(project: Project, step: Step, codecs: Mapping[str, TopicCodec]) -> LoadedStep:
-    """Return a step with its model loaded and held against what it reads.
+    """Return a step with its models loaded and held against what it reads.
 
-    Raises:  ContractError if the model does not fit.
+    Raises:  ContractError if a model does not fit.
     """
     arguments: dict[str, Any] = dict(step.parameters)
     if step.model is not None:
         # onnxruntime is 40 MB that only a step with a model needs.
-        from headrace.inference import Model
+        from headrace.inference import load_models
 
-        model = Model.load(project.folder / step.model)
-        for topic in step.reads:
-            model.check(codecs[topic.name].schema.fields)
-        arguments["model"] = model
+        schemas = {topic.schema: codecs[topic.name].schema.fields for topic in step.reads}
+        bundles = (step.model, *step.challengers)
+        arguments["model"], *challengers = load_models(project.folder, bundles, schemas)
+        if challengers:
+            arguments["challengers"] = tuple(challengers)
     names = {topic.name for topic in (*step.reads, *step.writes)}
     return LoadedStep(step, {name: codecs[name] for name in names}, arguments)

@@ -141,8 +141,8 @@ class Restorer:
                 tail.apply(part)
         except RecordError as error:
             raise UsageError(
-                f"{error}; delete the topic and the state's folder to begin anew, "
-                "and let nobody else write to it"
+                f"{error}; somebody else has written to it: delete the topic, which is made anew, "
+                "empty, and say with headrace reset where to start"
             ) from error
         tail.flush()
 

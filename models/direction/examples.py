@@ -81,9 +81,9 @@ def _label(instrument: str, features: pa.Table, quotes: pa.Table) -> Examples:
     # Two sources of one instrument may overlap: what was last received is what counts.
     quotes = quotes.sort_by("receive_time_ns")
     valid = features.column("quote_valid").to_numpy()
-    labels = np.where(valid, _directions(features, quotes, HORIZON_NS), UNKNOWN)
+    labels = np.where(valid, directions(features, quotes, HORIZON_NS), UNKNOWN)
     known = labels != UNKNOWN
-    nearby = [_directions(features, quotes, horizon_ns)[known] for horizon_ns in NEARBY_NS]
+    nearby = [directions(features, quotes, horizon_ns)[known] for horizon_ns in NEARBY_NS]
     return Examples(
         instrument,
         features.filter(pa.array(known)),
@@ -93,7 +93,11 @@ def _label(instrument: str, features: pa.Table, quotes: pa.Table) -> Examples:
     )
 
 
-def _directions(features: pa.Table, quotes: pa.Table, horizon_ns: int) -> IntArray:
+def directions(features: pa.Table, quotes: pa.Table, horizon_ns: int) -> IntArray:
+    """Return where mid stood so long after each row of an instrument: DOWN, FLAT, UP or UNKNOWN.
+
+    Both tables are in order of receipt; rows have a receive time, and the quote of that time.
+    """
     times, quote_times = _column(features, "receive_time_ns"), _column(quotes, "receive_time_ns")
     if not len(quote_times):
         return np.full(len(times), UNKNOWN)

@@ -43,7 +43,6 @@ RECORDINGS = "*_20240808.gz"
 TOPOLOGY = "trading"
 __all__ = ["RECORDINGS", "TOPICS", "TOPOLOGY", "train"]
 
-NAME, VERSION = "direction", "1"
 OUTPUTS = ("probability_down", "probability_flat", "probability_up")
 
 FIT_UNTIL = 0.6
@@ -68,7 +67,6 @@ DIRECTION_SETTINGS = {
     "min_data_in_leaf": 200 * len(NEARBY_NS),
     "feature_fraction": 0.8,
     "extra_trees": True,
-    "monotone_constraints": [INPUTS[place].monotone for place in DIRECTION],
 }
 DIRECTION_ROUNDS = 150
 MOVEMENT_SETTINGS = {
@@ -80,6 +78,18 @@ MOVEMENT_SETTINGS = {
 MOVEMENT_ROUNDS = 80
 STEPS_MAX = 50
 """Newton's method converges in five."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """A bundle of this kind: its name and version, and which inputs decide between up and down."""
+
+    name: str
+    version: str
+    direction: tuple[int, ...]
+
+
+DESIGN = Design("direction", "1", DIRECTION)
 
 
 @dataclass(frozen=True)
@@ -101,11 +111,13 @@ class Boosters:
 
     direction: Any
     movement: Any
+    places: tuple[int, ...]
+    """Of the inputs that the first are fed."""
 
     def log_odds(self, fed: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the log odds of up given a move, and of a move."""
         up, down = (
-            self.direction.predict(side[:, DIRECTION], raw_score=True)
+            self.direction.predict(side[:, self.places], raw_score=True)
             for side in (fed, fed * SIGNS)
         )
         return (up - down) / 2, self.movement.predict(_unsigned(fed), raw_score=True)
@@ -116,23 +128,30 @@ def train(tables: Mapping[str, pa.Table]) -> TrainedBundle:
 
     Raises:  UsageError if there is nothing to learn from.
     """
+    return train_design(DESIGN, tables)
+
+
+def train_design(design: Design, tables: Mapping[str, pa.Table]) -> TrainedBundle:
+    """Return the bundle of a design, as `train` does."""
     recordings = labelled(tables)
     if not recordings:
         raise UsageError(
-            f"training {NAME}: expected trades with valid quotes and a second after them, found "
-            "none; name a folder of recordings with --data"
+            f"training {design.name}: expected trades with valid quotes and a second after "
+            "them, found none; name a folder of recordings with --data"
         )
-    early = _boost_all(_matrix([examples.between(0.0, FIT_UNTIL) for examples in recordings]))
+    early = _boost_all(
+        _matrix([examples.between(0.0, FIT_UNTIL) for examples in recordings]), design.direction
+    )
     scales = _scales(early, _matrix([examples.between(FIT_UNTIL, 1.0) for examples in recordings]))
-    boosters = _boost_all(_matrix(recordings))
+    boosters = _boost_all(_matrix(recordings), design.direction)
     model = full_graph(
-        trees_of(boosters.direction, DIRECTION, scales["direction"]),
+        trees_of(boosters.direction, design.direction, scales["direction"]),
         trees_of(boosters.movement, MOVEMENT, scales["movement"]),
         scales["rate"],
     )
     report = TrainingReport(
-        name=NAME,
-        version=VERSION,
+        name=design.name,
+        version=design.version,
         examples={examples.instrument: len(examples) for examples in recordings},
         labels=[int(sum((e.labels == label).sum() for e in recordings)) for label in range(3)],
         scales=scales,
@@ -165,21 +184,24 @@ def _matrix(recordings: Sequence[Examples]) -> Matrix:
     )
 
 
-def _boost_all(matrix: Matrix) -> Boosters:
+def _boost_all(matrix: Matrix, places: tuple[int, ...]) -> Boosters:
     fed, truth, weights = [], [], []
     for labels in matrix.nearby.T:
         moved = (labels == UP) | (labels == DOWN)
         up = (labels[moved] == UP).astype(np.float64)
         # Each example and its mirror image: nothing is learnt from where the day happened to go.
-        fed += [side[:, DIRECTION] for side in (matrix.fed[moved], matrix.fed[moved] * SIGNS)]
+        fed += [side[:, places] for side in (matrix.fed[moved], matrix.fed[moved] * SIGNS)]
         truth += [up, 1.0 - up]
         weights += [matrix.weights[moved] / len(NEARBY_NS)] * 2
     fed_all, truth_all, weights_all = (np.concatenate(parts) for parts in (fed, truth, weights))
     moves = (matrix.labels != FLAT).astype(np.float64)
     unsigned = _unsigned(matrix.fed)
+    monotone = {"monotone_constraints": [INPUTS[place].monotone for place in places]}
+    settings = DIRECTION_SETTINGS | monotone
     return Boosters(
-        _boost(fed_all, truth_all, weights_all, DIRECTION_SETTINGS, DIRECTION_ROUNDS),
+        _boost(fed_all, truth_all, weights_all, settings, DIRECTION_ROUNDS),
         _boost(unsigned, moves, matrix.weights, MOVEMENT_SETTINGS, MOVEMENT_ROUNDS),
+        places,
     )
 
 

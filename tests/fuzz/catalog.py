@@ -7,10 +7,14 @@ from tests.fuzz.targets import (
     feed_files,
     frames,
     numbers,
+    record_batches,
     schema_texts,
     state_pages,
 )
 
-_MODULES = (frames, numbers, avro_records, schema_texts, feed_files, choices, state_pages, commands)
+_MODULES = (
+    *(frames, numbers, avro_records, record_batches, schema_texts),
+    *(feed_files, choices, state_pages, commands),
+)
 
 TARGETS = {target.name: target for module in _MODULES for target in module.TARGETS}

@@ -14,6 +14,7 @@ from headrace.kafka.read_all import read_all
 ODD = "test.consumer.odd.v1"
 MANY = "test.consumer.many.v1"
 LEFT = "test.consumer.left.v1"
+AGAIN = "test.consumer.again.v1"
 PARTITIONS = 3
 
 
@@ -66,6 +67,26 @@ def test_each_partition_keeps_its_order_through_polls_of_any_size(kafka: str) ->
         sent = [v for v, chosen_one in zip(numbers, chosen, strict=True) if chosen_one == partition]
         assert got == sent[partition:]
         assert ends[MANY, partition] == len(sent)
+
+
+def test_what_is_assigned_again_is_read_as_well_as_what_is_new(kafka: str) -> None:
+    Admin(kafka).ensure([TopicPlan(AGAIN, PARTITIONS)])
+    producer, reader = Producer(kafka, "test"), Reader(kafka, "test")
+    for left_out in (0, 1, 2):
+        places = {(AGAIN, p): 0 for p in range(PARTITIONS) if p != left_out}
+        reader.assign(places)
+    producer.send(AGAIN, [b"value"] * 30, [b"key"] * 30, partitions=[n % 3 for n in range(30)])
+    producer.flush()
+
+    found = dict.fromkeys(places, 0)
+    for _ in range(100):
+        for part in reader.poll(100, 0.1).parts:
+            found[part.place] += len(part.offsets)
+        if all(found.values()):
+            break
+    reader.close()
+
+    assert found == {(AGAIN, 0): 10, (AGAIN, 1): 10}
 
 
 def test_a_reader_nobody_closes_does_not_keep_its_process(kafka: str) -> None:

@@ -121,6 +121,29 @@ MISTAKES = {
         "two-writers",
         ("the source", "step bars", 'writers="many"'),
     ),
+    "step that says what operators say": Mistake(
+        TOPICS, '"bar.v1", key=("symbol",)', '"bar.v1", key=("symbol",), spoken=True',
+        "spoken-written", ("s.bar.v1", "step bars"),
+    ),
+    "challenger that is not there": Mistake(
+        TOPOLOGY, 'Step("read", read,',
+        'Step("read", lambda batch, model, challengers: None,'
+        ' model=__import__("pathlib").Path("models/x"),'
+        ' challengers=(__import__("pathlib").Path("models/y"),),',
+        "model-contract", ("models/x, models/y",),
+    ),
+    "challengers of no model": Mistake(
+        TOPOLOGY, 'Step("read", read,',
+        'Step("read", read, challengers=(__import__("pathlib").Path("models/y"),),',
+        "topology-loads", ("step read", "set model="),
+    ),
+    "agent that takes no challengers": Mistake(
+        TOPOLOGY, 'Step("read", read,',
+        'Step("read", lambda batch, model: None,'
+        ' model=__import__("pathlib").Path("models/x"),'
+        ' challengers=(__import__("pathlib").Path("models/y"),),',
+        "agent-arguments", ("challengers",),
+    ),
     "input that nobody writes": Mistake(
         TOPOLOGY, "writes=(t.TRADE, t.QUOTE)", "writes=(t.TRADE,)", "no-writer", ("s.quote.v1",)
     ),

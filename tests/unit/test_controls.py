@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from agents.direction.choice import EVERY_INSTRUMENT
 from agents.trading.controls import EVERY_ACCOUNT
 from agents.trading.limits import AccountLimits, RiskLimits
 from headrace import Control, Output, Source, Step, Topic, Topology
@@ -11,7 +12,7 @@ from headrace.cli.control import parse_options, spoken_partitions
 from headrace.errors import TopologyError, UsageError
 from headrace.kafka.partitioner import partition_of
 from schemas.topics import ACCOUNT_CONTROL
-from topologies._controls import trading_controls
+from topologies._controls import model_control, trading_controls
 from topologies.trading import TOPOLOGY
 
 TOPIC = Topic("door.v1", "door.v1", key=("door",), partitions=4)
@@ -98,6 +99,46 @@ def test_reduce_and_resume_name_their_account() -> None:
         ("paper", "REDUCING"),
         ("paper", "ACTIVE"),
     ]
+
+
+def test_a_model_is_named_for_all_instruments_at_once_or_for_one_from_a_time_on() -> None:
+    control = model_control()
+
+    at_once = control.record({"use": "direction.v2"}, 7)
+    later = control.record(
+        {
+            "use": "direction.v1",
+            "instrument": "binance-spot:BTCUSDT",
+            "from": "2024-08-09T02:00:01.000001+02:00",
+            "reason": "drill",
+        },
+        8,
+    )
+
+    assert at_once == {
+        "instrument": EVERY_INSTRUMENT,
+        "model": "direction.v2",
+        "from_time_ns": 0,
+        "reason": "",
+        "event_time_ns": 7,
+    }
+    assert later["from_time_ns"] == 1_723_161_601_000_001_000
+    assert (later["instrument"], later["reason"]) == ("binance-spot:BTCUSDT", "drill")
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({}, "expected --use NAME"),
+        ({"use": "a", "from": "soon"}, "--from 'soon': expected a time"),
+        ({"use": "a", "instrument": "nowhere"}, "instrument 'nowhere'"),
+    ],
+)
+def test_a_word_on_models_that_means_nothing_is_refused(
+    options: dict[str, str], fault: str
+) -> None:
+    with pytest.raises(UsageError, match=fault):
+        model_control().record(options, 7)
 
 
 @pytest.mark.parametrize("account", ["papr", "", EVERY_ACCOUNT])

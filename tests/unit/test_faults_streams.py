@@ -2,12 +2,12 @@
 
 from headrace.batch import Output
 from headrace.faults.same_stream import same_streams
-from headrace.topology import Source, Step, Topic, Topology
+from headrace.topology import Control, Drill, Proof, Source, Step, Topic, Topology
 from topologies.trading import TOPOLOGY
 
 
-def topic(name: str, *key: str) -> Topic:
-    return Topic(name, name, key=key)
+def topic(name: str, *key: str, spoken: bool = False) -> Topic:
+    return Topic(name, name, key=key, spoken=spoken)
 
 
 def agent(**_: object) -> Output:
@@ -18,11 +18,19 @@ RAW, LEFT, RIGHT = topic("raw", "source"), topic("left", "name"), topic("right",
 JOINED, RACED, AFTER = topic("joined", "name"), topic("raced", "name"), topic("after", "name")
 
 
-def graph(*steps: Step) -> Topology:
+WORD = topic("word", "name", spoken=True)
+
+
+def graph(*steps: Step, said: bool = False) -> Topology:
     def opened(*_: object) -> None:
         raise NotImplementedError
 
-    return Topology("graph", Source(RAW, opened, defaults=("x",)), steps)  # type: ignore[arg-type]
+    source = Source(RAW, opened, defaults=("x",))  # type: ignore[arg-type]
+    if not said:
+        return Topology("graph", source, steps)
+    word = Control("say", "says", WORD, lambda *_: {}, address="name")
+    proof = Proof(drill=Drill(say="say", take_back="say"))
+    return Topology("graph", source, steps, controls=(word,), proof=proof)
 
 
 FIELDS = dict.fromkeys(
@@ -68,6 +76,16 @@ def test_a_topic_that_a_race_writes_too_is_left_out() -> None:
     )
 
     assert set(found) == {"raw", "left"}
+
+
+def test_what_nobody_says_decides_nothing_and_what_the_drill_says_does() -> None:
+    steps = (Step("s", agent, (WORD, RAW), (LEFT,)), Step("t", agent, (LEFT,), (RIGHT,)))
+
+    silent = same_streams(graph(*steps), FIELDS)
+    spoken = same_streams(graph(*steps, said=True), FIELDS)
+
+    assert set(silent) == {"raw", "left", "right"}
+    assert set(spoken) == {"raw"}
 
 
 def test_the_trading_graph_is_decided_up_to_the_order_request() -> None:

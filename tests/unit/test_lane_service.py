@@ -24,6 +24,9 @@ class NotedReads:
         self.reads = 0
         self.may_finish = Event()
 
+    def start(self) -> None:
+        """Join nothing."""
+
     def read(self) -> Work:
         self.reads += 1
         return self.brought[min(self.reads, len(self.brought)) - 1]
@@ -37,6 +40,20 @@ class ToOne(asyncio.Queue[Work]):
 
     async def send(self, *, value: Work) -> None:
         await self.put(value)
+
+
+async def work_of_the_first_lane(folder: Path) -> object:
+    """Return what the agent of a lane hears if a second lane starts after it was sent its work."""
+    app = make_app("app", folder, free_port())
+    lanes = [LaneService(app, NotedReads([])) for _ in range(2)]  # type: ignore[arg-type]  # fakes
+    for number, lane in enumerate(lanes):
+        lane.lane.name = f"lane-{number}"
+    first, second = lanes
+    listener = aiter(first.channel)
+    await first.on_start()
+    await asyncio.wait_for(first.channel.send(value="work"), WAIT_S)
+    await second.on_start()
+    return (await asyncio.wait_for(anext(listener), WAIT_S)).value
 
 
 async def nothing() -> AsyncIterator[Work]:
@@ -80,6 +97,34 @@ async def stop_while_busy(lane: NotedReads, folder: Path) -> int:
     await asyncio.wait_for(reading, WAIT_S)
     listening.cancel()
     return lane.reads
+
+
+def test_a_lane_that_starts_later_loses_no_work_of_those_before(tmp_path: Path) -> None:
+    assert asyncio.run(work_of_the_first_lane(tmp_path)) == "work"
+
+
+async def stuck_without_its_work(folder: Path) -> list[float]:
+    """Return how long a lane says it is stuck: at first, with lost work, and once that is done."""
+    service = LaneService(make_app("app", folder, free_port()), NotedReads([Work()]))  # type: ignore[arg-type]  # a fake
+    service.channel = channel = ToOne(limits.CHANNEL_BATCHES_MAX)
+    found = [service.stuck_s]
+    reading = asyncio.ensure_future(LaneService._read.fun(service))
+    listening = asyncio.ensure_future(service._agent()(nothing()))
+    lost = await asyncio.wait_for(channel.get(), WAIT_S)
+    await asyncio.sleep(0.1)
+    found.append(service.stuck_s)
+    reading.cancel()
+    service.lane.may_finish.set()  # type: ignore[attr-defined]  # the fake's
+    await service._handle(lost)
+    listening.cancel()
+    return [*found, service.stuck_s]
+
+
+def test_a_lane_whose_work_is_lost_says_that_it_is_stuck(tmp_path: Path) -> None:
+    first, lost, done = asyncio.run(stuck_without_its_work(tmp_path))
+
+    assert first == done == 0.0
+    assert lost >= 0.1
 
 
 def test_a_lane_that_stops_is_not_read_from_any_more(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from headrace.avro.schema import load_schema
 from headrace.errors import ContractError
-from headrace.inference import InputField, Model, fingerprint, read_contract
+from headrace.inference import InputField, Model, fingerprint, load_models, read_contract
 from models.bundle import read_card
 from tests.binance_records import SCHEMAS
 
@@ -143,6 +143,40 @@ def test_a_contract_that_differs_from_the_features_is_refused(
 
     with pytest.raises(ContractError, match=message):
         model.check(FEATURE_FIELDS)
+
+
+def rename_output(contract: dict[str, Any]) -> None:
+    contract["outputs"][0] = "chance"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (rename_input, "model other.v1: input queue_balance"),
+        (rename_output, "model other.v1: expected the outputs of direction.v1.* probability_down"),
+        (lambda contract: contract.update(name="direction"), "name and version of its own"),
+    ],
+)
+def test_a_challenger_that_could_not_take_the_place_of_the_model_is_refused(
+    bundle: Path, change: Edit, message: str
+) -> None:
+    edit(bundle, lambda contract: contract.update(name="other"))
+    edit(bundle, change)
+
+    with pytest.raises(ContractError, match=message):
+        load_models(bundle.parent, [BUNDLE, bundle], {"feature_vector.v1": FEATURE_FIELDS})
+
+
+def test_a_model_is_held_against_the_schema_it_was_trained_on_alone(bundle: Path) -> None:
+    """A step may read what operators say beside the features."""
+    edit(bundle, lambda contract: contract.update(name="other"))
+    schemas = {"word.v1": [{"name": "word", "type": "string"}], "feature_vector.v1": FEATURE_FIELDS}
+
+    models = load_models(bundle.parent, [BUNDLE, bundle], schemas)
+
+    assert [model.name for model in models] == ["direction.v1", "other.v1"]
+    with pytest.raises(ContractError, match="no such field"):
+        load_models(bundle.parent, [BUNDLE], {"word.v1": schemas["word.v1"]})
 
 
 def test_a_fingerprint_tells_order_and_type() -> None:

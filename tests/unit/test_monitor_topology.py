@@ -38,3 +38,15 @@ def test_a_crash_changes_no_score() -> None:
 
     expected = whole.read("monitor.anomaly.v1").sort_by("sequence")
     assert watch.read("monitor.anomaly.v1").sort_by("sequence").equals(expected)
+
+
+def test_every_vector_is_predicted_and_the_predictions_are_watched() -> None:
+    driver = TestDriver(TOPOLOGY, keep=["signal.prediction.v1"])
+
+    driver.feed(FEED)
+
+    said = driver.read("signal.prediction.v1").to_pandas()
+    seconds = said.assign(second=said.receive_time_ns // 10**9)
+    looked_at = len(seconds.groupby(["instrument", "source", "model", "second"]))
+    assert len(said) > looked_at > 10
+    assert driver.counts["predictions.between_samples"] == len(said) - looked_at

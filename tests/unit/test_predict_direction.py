@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from agents.build_features import FEATURE_VECTOR
-from agents.predict_direction import PREDICTION_SCHEMA, predict_direction
+from agents.direction.prediction import PREDICTION_SCHEMA
+from agents.predict_direction import predict_direction
 from headrace import Batch, Output
 from headrace.avro.schema import load_schema
 from headrace.inference import Model

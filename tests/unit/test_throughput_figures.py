@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.throughput.catalog import HEADRACE, JOBS, PEERS_ALL, STREAMS
+from benchmarks.throughput.catalog import HEADRACE, JOBS, PEERS_ALL, QUIX, STREAMS
+from benchmarks.throughput.falls import compared, recorded_rates
 from benchmarks.throughput.report import summaries, summary, table, verdicts
 from benchmarks.throughput.run import Run
 from benchmarks.throughput.trades import (
@@ -15,6 +16,7 @@ from benchmarks.throughput.trades import (
     expected_vwap,
 )
 from benchmarks.throughput.window import Figure, Sample, Spent, Window, figure
+from benchmarks.written import FOLDER
 
 VWAP = JOBS[0]
 
@@ -98,6 +100,24 @@ def test_wrong_output_meets_no_target() -> None:
     lines = verdicts(summaries([ours, run(rate=100, peer=STREAMS.name)]))
 
     assert not any("met" in line.split("|")[-2] for line in lines[2:])
+
+
+def test_ratio_has_fallen_where_it_is_less_than_half_of_the_record() -> None:
+    now = summaries([run(rate=190), run(rate=10, peer=QUIX.name), run(rate=1, peer=STREAMS.name)])
+    record = {("vwap", HEADRACE.name): 400.0, ("vwap", QUIX.name): 10.0, ("filter", "x"): 1.0}
+
+    (ratio,) = compared(now, record)
+
+    assert (ratio.now, ratio.then, ratio.has_fallen) == (19, 40, True)
+    assert ratio.text == "vwap: headrace to quix: 19.00 times, 40.00 in the record: fallen by half"
+    assert not compared(now, record | {("vwap", HEADRACE.name): 380.0})[0].has_fallen
+
+
+def test_record_of_the_docs_can_be_held_against() -> None:
+    rates = recorded_rates(FOLDER / "throughput.json")
+
+    for job in ("vwap", "filter"):
+        assert rates[job, HEADRACE.name] > rates[job, QUIX.name] > 0
 
 
 def test_trades_are_the_same_every_time_and_walk_by_symbol() -> None:

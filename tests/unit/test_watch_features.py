@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.monitor.watch import FEATURES, SAMPLE_NS, WARM_SAMPLES, WATCH_BY_STREAM, Watch
+from agents.monitor.sampling import SAMPLE_NS
+from agents.monitor.watch import FEATURES, WARM_SAMPLES, WATCH_BY_STREAM, Watch
 from agents.watch_features import watch_features
 from headrace.avro.schema import load_schema
 from headrace.batch import Batch, Output, Part

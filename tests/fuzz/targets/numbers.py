@@ -164,7 +164,7 @@ TARGETS = [
         open=lambda: _scalars,
         seeds=lambda: [*ODD_NUMBERS, *(b'"%b"' % n for n in ODD_NUMBERS), b"1.25", b'"57000.10"'],
         mutator=Mutator(TEXT_TOKEN, ODD_NUMBERS, (b".", b"e", b"-", b'"', b"0", b"00000000")),
-        share=17_000,
+        share=15_000,
         batch=1_024,
     ),
     Target(

@@ -1,0 +1,1 @@
+"""What predicts direction, which model may decide, and what the others say meanwhile."""

@@ -1,0 +1,157 @@
+"""How far each partition is read, and what was read and not taken yet."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from headrace.byte_column import column_of, concat
+from headrace.errors import InvariantError
+from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
+
+
+@dataclass(slots=True)
+class Position:
+    """Of one partition: what is fetched next, and in which reading of it.
+
+    `reading` changes whenever it is said anew from where to read: what was asked for before is of
+    no use then. `ended_at` is the end that was told last.
+    """
+
+    offset: int
+    reading: int
+    is_paused: bool = False
+    stable_end: int = -1
+    ended_at: int = -1
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Records that came together, and the end of the partition, if it was read to there."""
+
+    place: Place
+    reading: int
+    part: RawPart | None
+    end: int | None
+    size: int
+
+
+@dataclass(slots=True)
+class Positions:
+    """The partitions that are read; used under the lock of who owns it."""
+
+    by_place: dict[Place, Position] = field(default_factory=dict)
+    waiting: deque[Chunk] = field(default_factory=deque)
+    waiting_bytes: int = 0
+    readings: int = 0
+
+    def start(self, starts: Offsets) -> None:
+        """Read these partitions from these offsets, whatever was read of them before."""
+        for place, offset in starts.items():
+            self.readings += 1
+            self.by_place[place] = Position(offset, self.readings)
+
+    def stop(self, places: Iterable[Place]) -> None:
+        """Read these no more."""
+        for place in places:
+            self.by_place.pop(place, None)
+
+    def pause(self, places: Iterable[Place], *, is_paused: bool) -> None:
+        """Give nothing of these for now, and fetch no more of them; or go on."""
+        for place in places:
+            if place in self.by_place:
+                self.by_place[place].is_paused = is_paused
+
+    def add(self, place: Place, reading: int, part: RawPart | None, offset: int, end: int) -> None:
+        """Note what was fetched: records, the next offset, and where the log ends just now."""
+        position = self.by_place.get(place)
+        if position is None or position.reading != reading:
+            return
+        position.offset, position.stable_end = offset, end
+        ended = None
+        if offset >= end and (position.ended_at != offset or part is not None):
+            position.ended_at = ended = offset
+        if part is None and ended is None:
+            return
+        size = 0 if part is None else _bytes_of(part)
+        self.waiting.append(Chunk(place, reading, part, ended, size))
+        self.waiting_bytes += size
+
+    def is_readable(self) -> bool:
+        """Say whether something can be taken."""
+        return any(not self._is_held(chunk) for chunk in self.waiting)
+
+    def take(self, records_max: int) -> Fetched:
+        """Return what came first, at most so many records."""
+        found: dict[Place, list[RawPart]] = {}
+        ends: Offsets = {}
+        held: deque[Chunk] = deque()
+        room = records_max
+        while self.waiting and room:
+            chunk = self.waiting.popleft()
+            if self._is_held(chunk):
+                held.append(chunk)
+                continue
+            if self._is_stale(chunk):
+                self.waiting_bytes -= chunk.size
+                continue
+            ends.pop(chunk.place, None)
+            if chunk.part is not None:
+                taken, rest = _cut(chunk, room)
+                found.setdefault(chunk.place, []).append(taken)
+                room -= len(taken.offsets)
+                if rest is not None:
+                    self.waiting_bytes -= chunk.size - rest.size
+                    self.waiting.appendleft(rest)
+                    break
+            self.waiting_bytes -= chunk.size
+            if chunk.end is not None:
+                ends[chunk.place] = chunk.end
+        self.waiting.extendleft(reversed(held))
+        return Fetched([_joined(parts) for parts in found.values()], ends)
+
+    def _is_stale(self, chunk: Chunk) -> bool:
+        position = self.by_place.get(chunk.place)
+        return position is None or position.reading != chunk.reading
+
+    def _is_held(self, chunk: Chunk) -> bool:
+        position = self.by_place.get(chunk.place)
+        return position is not None and position.is_paused and position.reading == chunk.reading
+
+
+def _cut(chunk: Chunk, rows: int) -> tuple[RawPart, Chunk | None]:
+    """Return the first rows of a chunk, and the rest of it, if there is one."""
+    part = chunk.part
+    if part is None:
+        raise InvariantError("a chunk without records has nothing to cut")
+    count = len(part.offsets)
+    if count <= rows:
+        return part, None
+    first, rest = part.slice(0, rows), part.slice(rows, count)
+    return first, Chunk(chunk.place, chunk.reading, rest, chunk.end, _bytes_of(rest))
+
+
+def _joined(parts: list[RawPart]) -> RawPart:
+    """Return the records of one partition that came in several parts as one."""
+    if len(parts) == 1:
+        return parts[0]
+    headers = None
+    if any(part.headers is not None for part in parts):
+        headers = [row for part in parts for row in part.headers or [[]] * len(part.offsets)]
+    return RawPart(
+        parts[0].topic,
+        parts[0].partition,
+        concat([part.values for part in parts]),
+        concat([part.keys for part in parts]),
+        np.concatenate([part.offsets for part in parts]),
+        np.concatenate([part.timestamps_ms for part in parts]),
+        headers,
+    )
+
+
+def _bytes_of(part: RawPart) -> int:
+    """Return about how much memory records take, cut or not."""
+    keys: int = column_of(part.keys).nbytes
+    values: int = column_of(part.values).nbytes
+    return keys + values + part.offsets.nbytes + part.timestamps_ms.nbytes

@@ -1,0 +1,1 @@
+"""The direction model that knows of up and down what queue imbalance alone tells."""
