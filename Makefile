@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-recorded test-parity test-tutorial test-timescale faults faults-short faults-broken image-test docs lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-nightly test-recorded test-parity test-graphs test-tutorial test-timescale faults faults-short faults-broken image-test docs lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -50,6 +50,9 @@ test-tutorial: setup ## docs/tutorial.md to the letter, in an empty folder
 
 test-recorded: setup ## windows and joins over all recorded files against pandas; prints what was compared
 	$(TIMEOUT) 3600 $(BIN)/python -m pytest -m slow tests/replay/test_operators_recorded.py
+
+test-graphs: setup ## candles, arbitrage and monitor by headrace up, against the driver
+	$(TIMEOUT) 1800 $(BIN)/python -m pytest -m slow tests/integration/test_topologies.py
 
 test-parity: setup ## all recorded Binance files live, in the driver and in a backtest; prints what was compared
 	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m slow tests/integration/test_parity.py

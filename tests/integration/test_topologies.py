@@ -34,6 +34,7 @@ RUNS = {
 """By topology: the recordings, and topics that must hold something."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.timeout(900)
 def test_a_graph_started_by_name_writes_what_the_driver_does(
