@@ -3,8 +3,9 @@
 import numpy as np
 import pyarrow as pa
 
+from agents.direction.prediction import PROBABILITIES
 from agents.monitor.drift import DETECTOR, drifts_of
-from agents.monitor.prediction_watch import PROBABILITIES, PredictionWatch
+from agents.monitor.prediction_watch import PredictionWatch
 from agents.monitor.sampling import names_of, sample_rows, slots_of
 from headrace import Batch, Output
 from headrace.state.tables import ObjectState

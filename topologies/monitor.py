@@ -1,16 +1,13 @@
 """The monitor: from exchange frames to odd vectors, and features and predictions that drift."""
 
-from pathlib import Path
-
 from agents.monitor.prediction_watch import WATCH_BY_STREAM as PREDICTION_WATCH_BY_STREAM
 from agents.monitor.watch import WATCH_BY_STREAM
-from agents.predict_direction import predict_direction
 from agents.watch_features import watch_features
 from agents.watch_predictions import watch_predictions
 from feeds import open_feed
 from headrace import Sink, Source, Step, Topology
 from schemas import topics as t
-from topologies._market import FEATURES, INGEST
+from topologies._market import FEATURES, INFERENCE, INGEST
 
 TOPOLOGY = Topology(
     name="monitor",
@@ -25,13 +22,7 @@ TOPOLOGY = Topology(
             writes=(t.ANOMALY, t.DRIFT),
             table=WATCH_BY_STREAM,
         ),
-        Step(
-            "inference",
-            predict_direction,
-            reads=(t.FEATURE,),
-            writes=(t.PREDICTION,),
-            model=Path("models/direction"),
-        ),
+        INFERENCE,
         Step(
             "predictions",
             watch_predictions,

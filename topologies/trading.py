@@ -1,12 +1,9 @@
 """The trading graph: from exchange frames to orders, fills and positions."""
 
-from pathlib import Path
-
 from agents.check_risk import TABLE as EXPOSURE_BY_ACCOUNT
 from agents.check_risk import check_risk
 from agents.execute_orders import TABLE as ORDER_BY_ACCOUNT
 from agents.execute_orders import execute_orders
-from agents.predict_direction import predict_direction
 from agents.request_orders import TABLE as SIGNAL_BY_STREAM
 from agents.request_orders import request_orders
 from agents.simulate_venue import TABLE as VENUE_BY_STREAM
@@ -20,7 +17,7 @@ from proofs.trading import trading_proof
 from schemas import topics as t
 from topologies._controls import trading_controls
 from topologies._ledger import LEDGER
-from topologies._market import FEATURES, INGEST
+from topologies._market import FEATURES, INFERENCE, INGEST
 from topologies._panels import position_row
 
 LIMITS = RiskLimits()
@@ -31,13 +28,7 @@ TOPOLOGY = Topology(
     steps=(
         INGEST,
         FEATURES,
-        Step(
-            "inference",
-            predict_direction,
-            reads=(t.FEATURE,),
-            writes=(t.PREDICTION,),
-            model=Path("models/direction"),
-        ),
+        INFERENCE,
         Step(
             "decision",
             request_orders,

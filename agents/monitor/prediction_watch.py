@@ -3,12 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.direction.prediction import PROBABILITIES
 from agents.monitor.drift import DETECTOR_CLASSES, new_detectors
 from headrace import ObjectTable
 from headrace.online import PickleCodec
-
-PROBABILITIES = ("probability_down", "probability_flat", "probability_up")
-"""What is watched of a prediction."""
 
 
 @dataclass(slots=True)

@@ -59,12 +59,20 @@ def parse_time(text: str, option: str) -> int:
     if text.isdecimal():
         return int(text)
     try:
-        found = datetime.fromisoformat(text)
+        return iso_time_ns(text)
     except ValueError as error:
         raise UsageError(
             f"{option} {text[:40]!r}: expected a time as 2024-08-08T21:35:00 (UTC), or nanoseconds "
             "since 1970"
         ) from error
+
+
+def iso_time_ns(text: str) -> int:
+    """Return a time in ISO 8601 as UTC nanoseconds; it is UTC if it names no zone.
+
+    Raises:  ValueError if it is none.
+    """
+    found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
     since = found - datetime(1970, 1, 1, tzinfo=UTC)

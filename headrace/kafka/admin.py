@@ -1,4 +1,4 @@
-"""Topics: which there are, how large they are, how far groups have read; made where missing."""
+"""Topics, made where missing, and groups: who is in one, and how long a member may be silent."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,6 +105,30 @@ class Admin:
             future.result(ANSWER_TIMEOUT_S)
         except (KafkaException, TimeoutError) as error:
             log.warning("session_timeout_not_set", group=group, wanted=wanted, error=str(error))
+
+    @over_outages
+    def members(self, groups: Sequence[str]) -> dict[str, list[str]]:
+        """Return by group who is in it, by instance name or member id; nobody in unknown groups.
+
+        A static member counts until its session has run out.
+        """
+        if not groups:
+            return {}
+        futures = self._client.describe_consumer_groups(
+            list(groups), request_timeout=limits.REQUEST_TIMEOUT_S
+        )
+        found = {}
+        for group, future in futures.items():
+            try:
+                members = future.result(ANSWER_TIMEOUT_S).members
+            except TimeoutError as error:
+                raise self._away(f"group {group}: no answer in {ANSWER_TIMEOUT_S} s") from error
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                    raise self._away(f"group {group} cannot be asked: {error}") from error
+                members = []
+            found[group] = [each.group_instance_id or each.member_id for each in members]
+        return found
 
     def _create(self, plans: Sequence[TopicPlan], replicas: int) -> None:
         wanted = [

@@ -5,14 +5,10 @@ Groups, commits and offsets are confluent_kafka's client's, whose partitions sta
 
 from collections.abc import Sequence
 
-import structlog
-
-from headrace.errors import UsageError
 from headrace.kafka.consumer import Consumer
 from headrace.kafka.fetched import Fetched, Offsets, Place
 from headrace.kafka.fetcher import Fetcher
-
-log = structlog.get_logger(__name__)
+from headrace.kafka.offsets import in_log
 
 
 class BatchConsumer(Consumer):
@@ -49,16 +45,7 @@ class BatchConsumer(Consumer):
 
     def _find_again(self, place: Place, offset: int) -> None:
         """Go on where the log begins, if what was wanted is no longer in it."""
-        topic, partition = place
-        low, high = self.bounds(topic, partition)
-        if offset > high:
-            raise UsageError(
-                f"topic {topic}, partition {partition}: it was read to offset {offset}, but the "
-                f"log ends at {high}: the topic was made anew, or its leader has lost records"
-            )
-        if offset < low:
-            log.error("records_expired", topic=topic, partition=partition, lost=low - offset)
-        self._fetcher.start({place: max(offset, low)})
+        self._fetcher.start({place: in_log(place, offset, *self.bounds(*place))})
 
     def lag(self, offsets: Offsets) -> int:
         """Return how many offsets lie behind these, as far as this member has heard."""

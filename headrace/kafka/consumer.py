@@ -170,7 +170,8 @@ class Consumer(Reader):
         self._queue.take_over(places)
 
     def _let_go(self, places: Sequence[Place]) -> None:
-        """Give nothing more of these, before they go: the client sees to it."""
+        """Give nothing more of these, before they go: for the rest the client sees to it."""
+        self._unheard = self._unheard.difference(places)
 
     def start(self, starts: Offsets) -> bool:
         """Read these assigned partitions from these offsets, whatever was read of them before.

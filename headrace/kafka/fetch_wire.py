@@ -16,7 +16,7 @@ from headrace.kafka.record_batches import Aborted
 FETCH, METADATA = 1, 3
 _VERSIONS = {FETCH: 11, METADATA: 7}
 
-NOTHING, OUT_OF_RANGE, CORRUPT, UNKNOWN_TOPIC, UNAUTHORIZED = 0, 1, 2, 3, 29
+OUT_OF_RANGE, UNKNOWN_TOPIC, UNAUTHORIZED = 1, 3, 29
 MOVED = frozenset({UNKNOWN_TOPIC, 5, 6, 9, 56, 74, 75, 78, 100})
 """The partition has another leader, or none, or none that this broker has heard of, for now."""
 

@@ -114,7 +114,7 @@ class Fetcher:
             self._is_closed = True
             self._closing.set()
             self._changed.notify_all()
-        for thread in self._threads.values():
+        for thread in list(self._threads.values()):  # it may find one more leader meanwhile
             thread.join(limits.CLOSE_S)
 
     # Threads beside the one that takes.

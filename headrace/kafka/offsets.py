@@ -6,16 +6,37 @@ when its broker came back (a segmentation fault, or `rd_kafka_enq_once_del_sourc
 
 from collections.abc import Mapping, Sequence
 
+import structlog
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
 from confluent_kafka import Consumer as Client
 
 from headrace import limits
-from headrace.errors import TransientError
+from headrace.errors import TransientError, UsageError
 from headrace.kafka import config
 from headrace.kafka.client_log import logged
 from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, Place
 from headrace.kafka.outages import over_outages
+
+log = structlog.get_logger(__name__)
+
+
+def in_log(place: Place, offset: int, low: int, high: int) -> int:
+    """Return from where a partition can be read, when `offset` is wanted next.
+
+    What has expired is left out, and the log says so.
+    Raises:  UsageError if that lies behind its end.
+    """
+    topic, partition = place
+    if offset > high:
+        raise UsageError(
+            f"topic {topic}, partition {partition}: it was read to offset {offset}, but the log "
+            f"ends at {high}: the topic was made anew; remove the state that belongs to the old "
+            "one (HEADRACE_HOME) and its changelog topics to start from an empty state"
+        )
+    if offset < low:
+        log.error("records_expired", topic=topic, partition=partition, lost=low - offset)
+    return max(offset, low)
 
 
 class OffsetQuery:

@@ -14,9 +14,10 @@ import structlog
 from headrace import limits
 from headrace.avro.wire import Decoder
 from headrace.batch import Part
-from headrace.errors import InvariantError, TransientError, UsageError
+from headrace.errors import InvariantError, TransientError
 from headrace.kafka.consumer import Consumer, GroupMetadata, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
+from headrace.kafka.offsets import in_log
 from headrace.runtime.chain import Dead
 from headrace.runtime.decoding import decode_part
 from headrace.runtime.stats import Stats
@@ -298,7 +299,7 @@ class Intake:
         known = (self._consumer.committed(unknown) if unknown else {}) | starts
         for place, claim in claims.items():
             low, high = self._consumer.bounds(*place)
-            start = _in_log(place, known.get(place, low), low, high)
+            start = in_log(place, known.get(place, low), low, high)
             self._known[place] = Start(start, claim, _deadline_s())
 
     def _start_known(self) -> None:
@@ -373,17 +374,3 @@ def _deadline_s() -> float:
 
 def _numbers(places: Sequence[Place]) -> list[int]:
     return sorted({partition for _, partition in places})
-
-
-def _in_log(place: Place, offset: int, low: int, high: int) -> int:
-    """Return from where a partition can be read, when `offset` is wanted next."""
-    topic, partition = place
-    if offset > high:
-        raise UsageError(
-            f"topic {topic}, partition {partition}: it was read to offset {offset}, but the log "
-            f"ends at {high}: the topic was made anew; remove the state that belongs to the old "
-            "one (HEADRACE_HOME) and its changelog topics to start from an empty state"
-        )
-    if offset < low:
-        log.error("records_expired", topic=topic, partition=partition, lost=low - offset)
-    return max(offset, low)

@@ -1,1 +1,1 @@
-"""Changes to a graph that runs: versions side by side, the switch between them, a new start."""
+"""A new start for the stopped steps of a graph: their state and offsets replaced from outside."""

@@ -6,7 +6,6 @@ from typing import Self
 
 from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
-from headrace.kafka.groups import Groups
 from headrace.kafka.transaction import fence
 from headrace.runtime.assemble import Choice
 from headrace.runtime.chain import outer_topics
@@ -57,9 +56,7 @@ def require_kept(bootstrap: str, topology: Topology, chains: Iterable[KeptChain]
     """
     existing = Admin(bootstrap).partitions()
     prefix = f"headrace.{topology.name}."
-    kept = ", ".join(
-        sorted(name for name in existing if name.startswith(prefix) and ".at." not in name)
-    )
+    kept = ", ".join(sorted(name for name in existing if name.startswith(prefix)))
     for chain in chains:
         if chain.changelog not in existing:
             raise UsageError(
@@ -74,7 +71,7 @@ def require_stopped(bootstrap: str, groups: Sequence[str], remedy: str) -> None:
 
     Raises:  UsageError that names groups with members.
     """
-    alive = {group: who for group, who in Groups(bootstrap).members(groups).items() if who}
+    alive = {group: who for group, who in Admin(bootstrap).members(groups).items() if who}
     if alive:
         found = "; ".join(
             f"{group} has {len(who)}: {', '.join(who[:SHOWN])}" for group, who in alive.items()

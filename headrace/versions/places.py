@@ -1,9 +1,9 @@
 """Where in the input something is to begin or to end: a word or a time, as offsets."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TypeAlias
 
+from headrace.backtest.window import iso_time_ns
 from headrace.errors import UsageError
 from headrace.kafka.fetched import Offsets, Place
 from headrace.kafka.offsets import OffsetQuery
@@ -11,7 +11,9 @@ from headrace.kafka.offsets import OffsetQuery
 Where: TypeAlias = str | int
 """One of the words an option knows, or a time in ms since 1970, UTC."""
 
-EARLIEST, LATEST, COMMITTED, NOW = "earliest", "latest", "committed", "now"
+NS_A_MS = 1_000_000
+
+EARLIEST, LATEST = "earliest", "latest"
 
 
 def parse_where(text: str, option: str, words: Sequence[str]) -> Where:
@@ -22,14 +24,12 @@ def parse_where(text: str, option: str, words: Sequence[str]) -> Where:
     if text in words:
         return text
     try:
-        time = datetime.fromisoformat(text)
+        return iso_time_ns(text) // NS_A_MS
     except ValueError as error:
         raise UsageError(
             f"{option}: expected {', '.join(words)} or a time such as 2026-03-01T12:00:00Z, found "
             f"{text!r}"
         ) from error
-    zoned = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    return round(zoned.timestamp() * 1_000)
 
 
 def offsets_at(bootstrap: str, places: Sequence[Place], where: Where) -> Offsets:

@@ -15,7 +15,14 @@ from rich.table import Table
 from headrace.batch import BoolArray, FloatArray, IntArray
 from headrace.errors import UsageError
 from models.direction.evaluate import RECORDINGS, roc_auc
-from models.direction.examples import QUOTES_TOPIC, UNKNOWN, UP, column, directions
+from models.direction.examples import (
+    OUTCOMES,
+    QUOTES_TOPIC,
+    UNKNOWN,
+    UP,
+    column,
+    directions,
+)
 
 PREDICTIONS_TOPIC = "signal.prediction.v1"
 SHADOWS_TOPIC = "model.shadow.v1"
@@ -23,7 +30,6 @@ TOPOLOGY = "trading_challenger"
 TOPICS = (PREDICTIONS_TOPIC, SHADOWS_TOPIC, QUOTES_TOPIC)
 __all__ = ["RECORDINGS", "TOPICS", "TOPOLOGY", "compare"]
 
-OUTCOMES = ("probability_down", "probability_flat", "probability_up")
 CHANCE_MIN = 1e-15
 """A model that gave what came no chance is wrong without bound; its loss is that of this."""
 

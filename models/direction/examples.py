@@ -19,6 +19,8 @@ TOPICS = (FEATURES_TOPIC, QUOTES_TOPIC)
 """What training and evaluation read, as the very agents of the graph write it."""
 
 DOWN, FLAT, UP = range(3)
+OUTCOMES = ("probability_down", "probability_flat", "probability_up")
+"""What a model says of each, in this order."""
 UNKNOWN = -1
 
 

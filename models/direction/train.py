@@ -19,6 +19,7 @@ from models.direction.examples import (
     FLAT,
     HORIZON_NS,
     NEARBY_NS,
+    OUTCOMES,
     TOPICS,
     UP,
     Examples,
@@ -43,7 +44,6 @@ RECORDINGS = "*_20240808.gz"
 TOPOLOGY = "trading"
 __all__ = ["RECORDINGS", "TOPICS", "TOPOLOGY", "train"]
 
-OUTPUTS = ("probability_down", "probability_flat", "probability_up")
 
 FIT_UNTIL = 0.6
 """Within each recording the scales are fitted on what comes after this part of its time."""
@@ -162,7 +162,7 @@ def train_design(design: Design, tables: Mapping[str, pa.Table]) -> TrainedBundl
         schema="feature_vector.v1",
         tensors=(INPUT, OUTPUT),
         inputs=RAW,
-        outputs=OUTPUTS,
+        outputs=OUTCOMES,
         horizon_ns=HORIZON_NS,
     )
 

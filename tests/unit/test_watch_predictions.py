@@ -8,8 +8,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.direction.prediction import PREDICTION_SCHEMA
-from agents.monitor.prediction_watch import PROBABILITIES, WATCH_BY_STREAM, PredictionWatch
+from agents.direction.prediction import PREDICTION_SCHEMA, PROBABILITIES
+from agents.monitor.prediction_watch import WATCH_BY_STREAM, PredictionWatch
 from agents.monitor.sampling import SAMPLE_NS
 from agents.watch_predictions import watch_predictions
 from headrace.avro.schema import load_schema
