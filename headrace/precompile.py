@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from headrace.feed import Feed
-from headrace.kafka.partition_queue import take
 from headrace.kafka.partitioner import partition_of
 from headrace.kafka.record_batches import compile_kernels
 from headrace.offline import offline_tables
@@ -19,7 +16,6 @@ def precompile(project: Project, topology: Topology, feed: Feed) -> Sequence[str
     Kernels are compiled when they are first called, for the kinds of arguments they are given.
     """
     partition_of(b"", 1)
-    take(np.empty(0, np.int64))
     compile_kernels()
     topics = {topic.name for step in topology.steps for topic in step.writes}
     offline_tables(project, topology, feed, sorted(topics))

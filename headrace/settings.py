@@ -56,9 +56,6 @@ class Settings(BaseSettings):
     commit_interval_ms: int = Field(default=100, ge=1, le=60_000)
     """Milliseconds between commits: what is done twice after a crash, against broker load."""
 
-    reads: Literal["messages", "batches"] = "messages"
-    """How lanes read: through librdkafka message by message, or whole record batches by ourselves,
-    for less than half of the work; new, and not the default until it stood as many faults."""
     instance: Text | None = None
     """The name of this worker among those of its lanes, as a pod's: with it a restart within the
     session keeps its partitions. None is a worker that leaves its groups when it ends."""

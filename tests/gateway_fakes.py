@@ -30,8 +30,8 @@ from headrace.gateway import (
     Report,
     Unanswered,
 )
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
+from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.chain import Dead
 from headrace.runtime.emission import Emission, TopicCodec
 from headrace.runtime.gateway_journal import Restored

@@ -1,9 +1,8 @@
-"""Reads whole batches from Kafka, as they wait there, grouped by topic and partition."""
+"""Reads from Kafka what waits there, alone or as a member of a group, by topic and partition."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any, TypeAlias
 
 import structlog
 from confluent_kafka import Consumer as Client
@@ -14,13 +13,11 @@ from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.kafka import config
 from headrace.kafka.client_log import logged
 from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
+from headrace.kafka.fetcher import Fetcher
+from headrace.kafka.offsets import GroupMetadata, in_log
 from headrace.kafka.outages import over_outages
-from headrace.kafka.partition_queue import PartitionQueue
 
 log = structlog.get_logger(__name__)
-
-GroupMetadata: TypeAlias = Any
-"""Who a member is, and since when: what a transaction shows to commit offsets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +36,26 @@ class Rebalance:
 class Reader:
     """Reads partitions from where it is told to, without a group."""
 
-    _unheard: frozenset[Place] = frozenset()
-
     def __init__(self, bootstrap: str, client_id: str) -> None:
+        """Ask the cluster behind these addresses: `host:port`, several by commas."""
         self._client = Client(config.reader(bootstrap, client_id) | logged())
-        self._queue = PartitionQueue(self._client, client_id)
+        self._fetcher = Fetcher(bootstrap, client_id)
 
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets, and no others."""
-        self._queue.take_over(starts)
-        self._client.assign([TopicPartition(t, p, offset) for (t, p), offset in starts.items()])
-        self._unheard = frozenset(starts)
+        self._fetcher.assign(starts)
 
     def poll(self, records_max: int, timeout_s: float) -> Fetched:
         """Return what waits, at most so many records; waits only if there is nothing.
 
-        Raises:  UsageError if a topic does not exist; InvariantError if the client is broken.
+        Raises:  UsageError if a topic does not exist, or was read to behind its end; InvariantError
+                 if the client is broken or a log is damaged.
         """
         self._hear()
-        if self._unheard:
-            # The client ends the last reading of a partition later, and with it the forwarding of
-            # its queue, though that is for the next: what comes would wait there for ever.
-            self._queue.take_over(self._unheard)
-        fetched, errors = self._queue.poll(records_max, timeout_s)
-        for error in errors:
-            _judge(error)
-        if self._unheard:
-            self._unheard -= fetched.read_to().keys()
-        return fetched
+        for place, offset in self._fetcher.out_of_range().items():
+            low, high = self.bounds(*place)
+            self._fetcher.start({place: in_log(place, offset, low, high)})
+        return self._fetcher.take(records_max, timeout_s)
 
     def _hear(self) -> None:
         """Have the client say what is no record: above all, partitions that come and go."""
@@ -74,8 +63,8 @@ class Reader:
         if said is not None:
             if said.error() is None:
                 raise InvariantError(
-                    f"topic {said.topic()}, partition {said.partition()}: a record came past the "
-                    "queue of its partition"
+                    f"topic {said.topic()}, partition {said.partition()}: the client fetched a "
+                    "record, though its partitions are paused"
                 )
             _judge(said.error())
 
@@ -116,15 +105,17 @@ class Reader:
         return low, high
 
     def close(self) -> None:
-        """Stop reading."""
-        self._queue.close()
+        """Stop reading; a member leaves its group."""
+        self._fetcher.close()
         self._client.close()
 
 
 class Consumer(Reader):
     """A member of a consumer group that is told from where to read and what to commit.
 
-    Only the thread that polls may call its methods: during a rebalance the client answers no other.
+    Groups and commits are confluent_kafka's client's. Its partitions stay paused: they are read by
+    the fetcher. Only the thread that polls may call its methods: during a rebalance the client
+    answers no other.
     """
 
     def __init__(
@@ -137,7 +128,7 @@ class Consumer(Reader):
         """Be a member of `group`: a static one if `instance` names it."""
         settings = config.member(bootstrap, client_id, group, instance)
         self._client = Client(settings | logged() | {"on_commit": self._committed})
-        self._queue = PartitionQueue(self._client, client_id)
+        self._fetcher = Fetcher(bootstrap, client_id)
         self.group = group
         self._refused: Offsets = {}
 
@@ -145,7 +136,6 @@ class Consumer(Reader):
         """Join the group."""
 
         def assigned(client: Client, partitions: list[TopicPartition]) -> None:
-            self._take_over(_places(partitions))
             client.incremental_assign(partitions)
             if partitions:
                 client.pause(partitions)
@@ -153,42 +143,21 @@ class Consumer(Reader):
 
         def revoked(client: Client, partitions: list[TopicPartition]) -> None:
             if partitions:
-                self._let_go(_places(partitions))
+                self._fetcher.stop(_places(partitions))
                 rebalance.revoked(_places(partitions))
             client.incremental_unassign(partitions)
 
         def lost(client: Client, partitions: list[TopicPartition]) -> None:
             if partitions:
-                self._let_go(_places(partitions))
+                self._fetcher.stop(_places(partitions))
                 rebalance.lost(_places(partitions))
             client.incremental_unassign(partitions)
 
         self._client.subscribe(list(topics), on_assign=assigned, on_revoke=revoked, on_lost=lost)
 
-    def _take_over(self, places: Sequence[Place]) -> None:
-        """Have the records of these come here, before they are assigned."""
-        self._queue.take_over(places)
-
-    def _let_go(self, places: Sequence[Place]) -> None:
-        """Give nothing more of these, before they go: for the rest the client sees to it."""
-        self._unheard = self._unheard.difference(places)
-
-    def start(self, starts: Offsets) -> bool:
-        """Read these assigned partitions from these offsets, whatever was read of them before.
-
-        Returns False if the client is not ready to: it may still look for where they begin. Poll,
-        and call again.
-        """
-        for (topic, partition), offset in starts.items():
-            try:
-                self._client.seek(TopicPartition(topic, partition, offset))
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError._STATE:  # noqa: SLF001  (the client's name)
-                    return False
-                raise TransientError(f"topic {topic}, partition {partition}: {error}") from error
-        self.resume(list(starts))
-        self._unheard |= starts.keys()
-        return True
+    def start(self, starts: Offsets) -> None:
+        """Read these assigned partitions from these offsets, whatever was read of them before."""
+        self._fetcher.start(starts)
 
     def is_member(self) -> bool:
         """Say whether the group knows this consumer."""
@@ -233,22 +202,17 @@ class Consumer(Reader):
         return {(p.topic, p.partition): p.offset for p in found if p.offset >= 0}
 
     def lag(self, offsets: Offsets) -> int:
-        """Return how many offsets lie behind these, as far as the client has heard."""
-        total = 0
-        for (topic, partition), offset in offsets.items():
-            _, high = self._client.get_watermark_offsets(
-                TopicPartition(topic, partition), cached=True
-            )
-            total += max(0, high - offset)
-        return total
+        """Return how many offsets lie behind these, as far as this member has heard."""
+        ends = self._fetcher.stable_ends()
+        return sum(max(0, ends.get(place, 0) - offset) for place, offset in offsets.items())
 
     def pause(self, partitions: Sequence[Place]) -> None:
         """Stop reading these partitions for now."""
-        self._client.pause([TopicPartition(t, p) for t, p in partitions])
+        self._fetcher.pause(partitions)
 
     def resume(self, partitions: Sequence[Place]) -> None:
         """Go on reading these partitions."""
-        self._client.resume([TopicPartition(t, p) for t, p in partitions])
+        self._fetcher.resume(partitions)
 
 
 def _places(partitions: Sequence[TopicPartition]) -> list[Place]:

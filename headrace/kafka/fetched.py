@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import numpy as np
-
 from headrace.batch import Headers, IntArray
 from headrace.byte_column import take
 
@@ -59,15 +57,6 @@ class RawPart:
             self.timestamps_ms[first:end],
             None if self.headers is None else self.headers[first:end],
         )
-
-    def drop_before(self, offset: int) -> None:
-        """Leave out what lies before an offset."""
-        old = int(np.searchsorted(self.offsets, offset))
-        if old:
-            self.values, self.keys = self.values[old:], self.keys[old:]
-            self.offsets, self.timestamps_ms = self.offsets[old:], self.timestamps_ms[old:]
-            if self.headers is not None:
-                self.headers = self.headers[old:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ A thread for each broker, and one that finds out who leads. Nothing here knows o
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from threading import Condition, Event, Thread
 from time import monotonic
 
@@ -51,13 +51,20 @@ class Fetcher:
         self._closing = Event()
         self._threads: dict[str, Thread] = {}
 
-    def start(self, starts: Offsets) -> None:
+    def start(self, starts: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets, whatever was read of them before."""
         with self._changed:
             self._positions.start(starts)
             self._out_of_range = {p: o for p, o in self._out_of_range.items() if p not in starts}
             self._changed.notify_all()
         self._run("leaders", self._find_leaders)
+
+    def assign(self, starts: Mapping[Place, int]) -> None:
+        """Read these partitions from these offsets, and no others."""
+        with self._changed:
+            self._positions.stop(list(self._positions.by_place))
+        if starts:
+            self.start(starts)
 
     def stop(self, places: Iterable[Place]) -> None:
         """Read these no more, and give nothing of them."""

@@ -22,6 +22,13 @@ ANY_PARTITION = -1
 
 COPY_MESSAGES = 0x2
 
+MESSAGE_WORDS = 9
+"""A message is a C struct of so many 64-bit words: error, topic, partition, value and its length,
+key and its length, offset, private."""
+
+ERROR, VALUE, KEY = 0, 3, 5
+"""The words of a message that are written or read here."""
+
 DELIVERY_REPORT_EVENT = 0x1
 LOG_EVENT = 0x4
 ERROR_EVENT = 0x8
@@ -36,34 +43,20 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "rd_kafka_conf_set_events": (None, [c_void_p, c_int]),
     "rd_kafka_new": (c_void_p, [c_int, c_void_p, c_char_p, c_size_t]),
     "rd_kafka_destroy": (None, [c_void_p]),
-    "rd_kafka_name": (c_char_p, [c_void_p]),
     "rd_kafka_fatal_error": (c_int, [c_void_p, c_char_p, c_size_t]),
     "rd_kafka_outq_len": (c_int, [c_void_p]),
     "rd_kafka_flush": (c_int, [c_void_p, c_int]),
     "rd_kafka_topic_new": (c_void_p, [c_void_p, c_char_p, c_void_p]),
-    "rd_kafka_topic_name": (c_char_p, [c_void_p]),
     "rd_kafka_topic_destroy": (None, [c_void_p]),
     "rd_kafka_produce_batch": (c_int, [c_void_p, c_int32, c_int, c_void_p, c_int]),
     "rd_kafka_produceva": (c_void_p, [c_void_p, c_void_p, c_size_t]),
     "rd_kafka_headers_new": (c_void_p, [c_size_t]),
     "rd_kafka_headers_destroy": (None, [c_void_p]),
     "rd_kafka_header_add": (c_int, [c_void_p, c_char_p, c_size_t, c_char_p, c_size_t]),
-    "rd_kafka_header_get_all": (
-        c_int,
-        [c_void_p, c_size_t, POINTER(c_char_p), POINTER(c_void_p), POINTER(c_size_t)],
-    ),
-    "rd_kafka_message_headers": (c_int, [c_void_p, POINTER(c_void_p)]),
-    "rd_kafka_message_timestamp": (c_int64, [c_void_p, c_void_p]),
-    "rd_kafka_message_destroy": (None, [c_void_p]),
-    "rd_kafka_queue_new": (c_void_p, [c_void_p]),
     "rd_kafka_queue_destroy": (None, [c_void_p]),
     "rd_kafka_queue_get_main": (c_void_p, [c_void_p]),
-    "rd_kafka_queue_get_partition": (c_void_p, [c_void_p, c_char_p, c_int32]),
-    "rd_kafka_queue_forward": (None, [c_void_p, c_void_p]),
     "rd_kafka_queue_poll": (c_void_p, [c_void_p, c_int]),
     "rd_kafka_set_log_queue": (c_int, [c_void_p, c_void_p]),
-    "rd_kafka_consume_queue": (c_void_p, [c_void_p, c_int]),
-    "rd_kafka_consume_batch_queue": (c_int64, [c_void_p, c_int, c_void_p, c_size_t]),
     "rd_kafka_event_type": (c_int, [c_void_p]),
     "rd_kafka_event_message_array": (c_size_t, [c_void_p, c_void_p, c_size_t]),
     "rd_kafka_event_message_count": (c_size_t, [c_void_p]),
@@ -123,27 +116,6 @@ def _load() -> ctypes.CDLL:
 
 
 lib = _load()
-
-
-def address_of(name: str) -> int:
-    """Return where a function of the library is, for kernels that call it."""
-    return ctypes.cast(getattr(lib, name), c_void_p).value or 0
-
-
-def handle_of(client: Any, name: str) -> int:
-    """Return the address of the C client in a client of confluent_kafka's, whose name begins so.
-
-    The package does not give it. It is the first word of the object, in every version there was;
-    the name tells whether it still is.
-    Raises:  UsageError if not.
-    """
-    found: int | None = c_void_p.from_address(id(client) + object.__basicsize__).value
-    if found is None or not (lib.rd_kafka_name(found) or b"").startswith(name.encode()):
-        raise UsageError(
-            f"confluent_kafka {confluent_kafka.__version__}: expected the client {name} behind the "
-            "first word of its object, found another; install the version of requirements.lock"
-        )
-    return found
 
 
 def error_of(code: int) -> KafkaError:
@@ -225,18 +197,3 @@ def produce_with_headers(
     if error is not None:
         lib.rd_kafka_headers_destroy(made)  # what is refused is still ours
     return error
-
-
-def headers_of(message: int) -> list[tuple[str, bytes]]:
-    """Return the headers of a message of the library's."""
-    headers = c_void_p()
-    if lib.rd_kafka_message_headers(message, ctypes.byref(headers)):
-        return []
-    found: list[tuple[str, bytes]] = []
-    name, start, size = c_char_p(), c_void_p(), c_size_t()
-    while not lib.rd_kafka_header_get_all(
-        headers, len(found), ctypes.byref(name), ctypes.byref(start), ctypes.byref(size)
-    ):
-        content = ctypes.string_at(start, size.value) if start.value else b""
-        found.append(((name.value or b"").decode(errors="replace"), content))
-    return found

@@ -17,15 +17,18 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from headrace.batch import Headers, IntArray
-from headrace.kafka import message_kernels as kernels
 from headrace.kafka.librdkafka import (
     ANY_PARTITION,
     COPY_MESSAGES,
     DELIVERY_REPORT_EVENT,
+    ERROR,
     ERROR_EVENT,
     ERROR_TEXT_BYTES,
+    KEY,
     LOG_EVENT,
+    MESSAGE_WORDS,
     PRODUCER,
+    VALUE,
     error_of,
     fatal_error_of,
     lib,
@@ -71,11 +74,11 @@ class NativeProducer:
         Raises:  KafkaException for the first that was refused.
         """
         count = len(values)
-        messages = np.zeros((count, kernels.MESSAGE_WORDS), np.int64)
+        messages = np.zeros((count, MESSAGE_WORDS), np.int64)
         # What the addresses point to has to live until the call is over: it is copied in it.
         alive = (
-            _point(messages, kernels.VALUE, values),
-            _point(messages, kernels.KEY, keys),
+            _point(messages, VALUE, values),
+            _point(messages, KEY, keys),
         )
         if partitions is None or isinstance(partitions, int):
             self._queue(topic, messages, ANY_PARTITION if partitions is None else partitions)
@@ -98,7 +101,7 @@ class NativeProducer:
             self._topic(topic), partition, COPY_MESSAGES, messages.ctypes.data, len(messages)
         )
         if queued != len(messages):
-            codes = messages[:, kernels.ERROR].astype(np.int32)
+            codes = messages[:, ERROR].astype(np.int32)
             raise KafkaException(self._cause(error_of(int(codes[codes != 0][0]))))
 
     def queue_with_headers(

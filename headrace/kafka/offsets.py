@@ -5,6 +5,7 @@ when its broker came back (a segmentation fault, or `rd_kafka_enq_once_del_sourc
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, KafkaException, TopicPartition
@@ -14,11 +15,13 @@ from headrace import limits
 from headrace.errors import TransientError, UsageError
 from headrace.kafka import config
 from headrace.kafka.client_log import logged
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, Place
 from headrace.kafka.outages import over_outages
 
 log = structlog.get_logger(__name__)
+
+GroupMetadata: TypeAlias = Any
+"""Who a member is, and since when: what a transaction shows to commit offsets."""
 
 
 def in_log(place: Place, offset: int, low: int, high: int) -> int:

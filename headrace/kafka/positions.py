@@ -1,7 +1,7 @@
 """How far each partition is read, and what was read and not taken yet."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -46,7 +46,7 @@ class Positions:
     waiting_bytes: int = 0
     readings: int = 0
 
-    def start(self, starts: Offsets) -> None:
+    def start(self, starts: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets, whatever was read of them before."""
         for place, offset in starts.items():
             self.readings += 1

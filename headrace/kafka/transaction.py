@@ -11,8 +11,8 @@ from headrace.batch import Headers, IntArray
 from headrace.errors import AbortedError, FencedError, HeadraceError, InvariantError, TransientError
 from headrace.kafka import config
 from headrace.kafka.calls import must_return
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
+from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import Producer
 

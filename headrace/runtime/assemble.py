@@ -9,7 +9,6 @@ from headrace.avro.registry import HttpRegistry, Registry, subject_of
 from headrace.avro.wire import Decoder
 from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
-from headrace.kafka.batch_consumer import BatchConsumer
 from headrace.kafka.consumer import Consumer, Reader
 from headrace.kafka.offsets import OffsetQuery
 from headrace.kafka.producer import Producer
@@ -268,8 +267,7 @@ class Assembly:
     def _consumer(self, group: str) -> Consumer:
         timeout_ms = self._settings.session_timeout_ms
         Admin(self._endpoints.kafka).set_session(group, timeout_ms)
-        kind = BatchConsumer if self._settings.reads == "batches" else Consumer
-        return kind(self._endpoints.kafka, group, group, self._settings.instance)
+        return Consumer(self._endpoints.kafka, group, group, self._settings.instance)
 
     def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
         return {name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics}

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
+from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.producer import Producer
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.runtime.task import Task, places_of

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
+from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import send_dead

@@ -13,8 +13,8 @@ import structlog
 from headrace.batch import Part
 from headrace.errors import AbortedError, RecordError, TransientError
 from headrace.gateway import Command, NotSent, Page, Remote, Reply, Reported, Unanswered
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, Place
+from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.chain import Dead
 from headrace.runtime.emission import Emission, TopicCodec, emission_of
 from headrace.runtime.gateway_desk import Act, Action, Desk

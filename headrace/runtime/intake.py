@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from math import inf
 from queue import SimpleQueue
 from time import monotonic
@@ -14,10 +13,10 @@ import structlog
 from headrace import limits
 from headrace.avro.wire import Decoder
 from headrace.batch import Part
-from headrace.errors import InvariantError, TransientError
-from headrace.kafka.consumer import Consumer, GroupMetadata, Rebalance
+from headrace.errors import InvariantError
+from headrace.kafka.consumer import Consumer, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
-from headrace.kafka.offsets import in_log
+from headrace.kafka.offsets import GroupMetadata, in_log
 from headrace.runtime.chain import Dead
 from headrace.runtime.decoding import decode_part
 from headrace.runtime.stats import Stats
@@ -59,15 +58,6 @@ class Worker(Protocol):
 
     def abandon(self) -> None:
         """Let go of everything without a commit: others have it already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """From where a place is to be read, under which claim; `deadline_s` is monotonic."""
-
-    offset: int
-    claim: int
-    deadline_s: float
 
 
 class Intake:
@@ -114,7 +104,6 @@ class Intake:
         self._stood_by = frozenset(stand_by)
         self._places: dict[Unit, set[Place]] = {}
         self._restores: dict[Unit, Future[Any]] = {}
-        self._known: dict[Place, Start] = {}
         self._claims: dict[Place, int] = {}
         self._claims_made = 0
         self.read_to: Offsets = {}
@@ -124,7 +113,7 @@ class Intake:
     @property
     def is_restoring(self) -> bool:
         """Say whether there are partitions that are not read yet, for want of their state."""
-        return bool(self._restores or self._known)
+        return bool(self._restores)
 
     def join(self, worker: Worker) -> None:
         """Join the consumer group."""
@@ -138,7 +127,6 @@ class Intake:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
         self._start_restored()
         self._rewind()
-        self._start_known()
         self._throttle()
         fetched = self._consumer.poll(self._records_max, wait_s)
         self._note_group()
@@ -151,17 +139,11 @@ class Intake:
         for raw in fetched.parts:
             place = (raw.topic, raw.partition)
             if place in self._claims:
-                # The client may deliver again what it delivered before a rebalance of others.
-                raw.drop_before(self.read_to[place])
                 part, bad = self._decode(raw)
                 dead.extend(bad)
                 if len(part):
                     parts.append(part)
-        read_to = {
-            place: max(offset, self.read_to[place])
-            for place, offset in fetched.read_to().items()
-            if place in self._claims
-        }
+        read_to = {p: offset for p, offset in fetched.read_to().items() if p in self._claims}
         self._note_lag(read_to)
         claims = {place: self._claims[place] for place in read_to}
         return Work(parts, dead, read_to, claims, is_behind)
@@ -212,7 +194,6 @@ class Intake:
                     "does not keep the topics of a chain together"
                 )
             self._places.setdefault(unit, set()).add(place)
-        self._start_others_again()
         self._stand_by()
         self.has_joined = True
 
@@ -222,14 +203,12 @@ class Intake:
         log.info("partitions_revoked", lane=self._lane, partitions=_numbers(places))
         self._group_asked_at_s = -inf
         self._worker.release(self._forget(places), places, self._consumer.metadata())
-        self._start_others_again()
         self._stand_by()
 
     def _on_lost(self, places: Sequence[Place]) -> None:
         log.warning("partitions_lost", lane=self._lane, partitions=_numbers(places))
         self._forget(places)
         self._worker.abandon()
-        self._start_others_again()
         self._stand_by()
 
     def _forget(self, places: Sequence[Place]) -> set[Unit]:
@@ -240,22 +219,11 @@ class Intake:
             restore = self._restores.pop(unit, None)
             if restore is not None:
                 self._worker.discard(restore)
-        self._known = {p: start for p, start in self._known.items() if p not in gone}
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
         self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._told = {p: offset for p, offset in self._told.items() if p not in gone}
         self._paused -= gone
         return units
-
-    def _start_others_again(self) -> None:
-        """Say anew from where the places that stay are read.
-
-        The client moves their position in a rebalance: back to where they were started, or past
-        what it had fetched and not delivered yet.
-        """
-        for place, claim in self._claims.items():
-            self._known[place] = Start(self.read_to[place], claim, _deadline_s())
-        self._claims = {}  # what comes before that is from the wrong position
 
     def _stand_by(self) -> None:
         if self._stood_by:
@@ -275,7 +243,7 @@ class Intake:
                     # Should it still be ours: the state has to be asked for anew.
                     self._restores[unit] = self._worker.restore(unit)
                 else:
-                    self._find_start(claims, starts)
+                    self._start(claims, starts)
         if self._stood_by and not self._restores:
             self._worker.follow()
 
@@ -287,35 +255,24 @@ class Intake:
             self._claims = {p: claim for p, claim in self._claims.items() if p not in mine}
             claims = self._new_claims(mine)
             self._worker.claim(claims)
-            self._find_start(claims, starts)
+            self._start(claims, starts)
 
     def _new_claims(self, places: Collection[Place]) -> dict[Place, int]:
         self._claims_made += 1
         return dict.fromkeys(places, self._claims_made)
 
-    def _find_start(self, claims: Mapping[Place, int], starts: Offsets) -> None:
-        """Note from where these places are to be read."""
+    def _start(self, claims: Mapping[Place, int], starts: Offsets) -> None:
+        """Begin to read these places: from where is given, committed, or the log begins."""
         unknown = [place for place in claims if place not in starts]
         known = (self._consumer.committed(unknown) if unknown else {}) | starts
         for place, claim in claims.items():
             low, high = self._consumer.bounds(*place)
-            start = in_log(place, known.get(place, low), low, high)
-            self._known[place] = Start(start, claim, _deadline_s())
-
-    def _start_known(self) -> None:
-        """Begin to read at known places, as soon as the client lets us."""
-        for place, start in list(self._known.items()):
-            if self._consumer.start({place: start.offset}):
-                del self._known[place]
-                log.info("reading", lane=self._lane, place=place, offset=start.offset)
-                self._paused.discard(place)
-                self.read_to[place] = start.offset
-                self._claims[place] = start.claim
-            elif monotonic() > start.deadline_s:
-                raise TransientError(
-                    f"lane {self._lane}: {place} cannot be read from {start.offset} within "
-                    f"{limits.REQUEST_TIMEOUT_S} s of its start"
-                )
+            offset = in_log(place, known.get(place, low), low, high)
+            self._consumer.start({place: offset})
+            log.info("reading", lane=self._lane, place=place, offset=offset)
+            self._paused.discard(place)
+            self.read_to[place] = offset
+            self._claims[place] = claim
 
     def _throttle(self) -> None:
         """Stop reading inputs that are far ahead of the ones they are merged with."""
@@ -340,8 +297,7 @@ class Intake:
         offsets = self._refused()
         while not self.committed.empty():
             offsets |= self.committed.get()
-        owned = self._claims.keys() | self._known.keys()
-        mine = {place: offset for place, offset in offsets.items() if place in owned}
+        mine = {place: offset for place, offset in offsets.items() if place in self._claims}
         if mine:
             self._told |= mine
             self._consumer.commit(mine)
@@ -366,10 +322,6 @@ class Intake:
     def _decode(self, raw: RawPart) -> tuple[Part, list[Dead]]:
         part, bad = decode_part(raw, self._decoders[raw.topic])
         return part, [Dead.of(self._owner, raw, row.row, row.cause, row.detail) for row in bad]
-
-
-def _deadline_s() -> float:
-    return monotonic() + limits.REQUEST_TIMEOUT_S
 
 
 def _numbers(places: Sequence[Place]) -> list[int]:

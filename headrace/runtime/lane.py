@@ -21,8 +21,8 @@ import structlog
 from headrace import limits
 from headrace.errors import AbortedError
 from headrace.kafka.calls import overdue
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, Place
+from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.intake import Intake
 from headrace.runtime.work import Processor, Unit, Work
 

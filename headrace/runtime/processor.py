@@ -9,8 +9,8 @@ import structlog
 
 from headrace.batch import Part
 from headrace.errors import AbortedError
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
+from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead, LoadedStep, Results
 from headrace.runtime.committer import Committer

@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from headrace.batch import Part
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
+from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.chain import Dead
 from headrace.runtime.committer import Batch, Committer
 from headrace.runtime.processor import ChainProcessor

@@ -22,8 +22,8 @@ from tenacity import wait_random_exponential as jittered
 from headrace.avro.schema import AvroSchema
 from headrace.batch import DeadRow, Part
 from headrace.errors import InvariantError, TransientError
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, Place
+from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import send_dead

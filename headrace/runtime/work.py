@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from headrace.batch import Part
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, Place
+from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.chain import Dead
 
 Unit: TypeAlias = Any

@@ -20,8 +20,8 @@ from headrace.avro.schema import AvroSchema, parse_schema
 from headrace.avro.wire import Decoder
 from headrace.batch import Batch, Headers, Output, Part
 from headrace.errors import AbortedError
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets, RawPart
+from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.chain import LoadedStep
 from headrace.runtime.committer import ExactlyOnce
 from headrace.runtime.emission import TopicCodec

@@ -52,5 +52,5 @@ def test_a_command_compiles_what_the_steps_of_a_topology_call(tmp_path: Path) ->
     )
 
     kept = {path.name.split("-")[0].split(".")[0] for path in tmp_path.rglob("*.nbi")}
-    reading = {"batch_kernels", "crc_kernel", "lz4_kernel", "message_kernels", "read_kernel"}
+    reading = {"batch_kernels", "crc_kernel", "lz4_kernel", "read_kernel"}
     assert reading | {"partitioner", "write_kernel"} <= kept

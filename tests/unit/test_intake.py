@@ -1,9 +1,5 @@
 # ruff: noqa: ARG002  (the fakes take what the client and the lane are given)
-"""What an intake reads across rebalances: everything once, whatever the client does with its place.
-
-librdkafka moves the position of partitions that stay when others come or go: back to where they
-were started, which delivers records again, or past what it had fetched and not yet delivered.
-"""
+"""What an intake reads and tells its group, across rebalances and refusals."""
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
@@ -26,13 +22,12 @@ KEPT, MOVED = (TOPIC, 0), (TOPIC, 1)
 
 
 class FakeClient:
-    """A log of numbers in each partition, and a position in it that a rebalance spoils."""
+    """A log of numbers in each partition, and a position in it."""
 
     def __init__(self, log: Mapping[Place, int]) -> None:
         self.log = dict(log)
         self.positions: Offsets = {}
         self.due: list[tuple[str, Sequence[Place]]] = []
-        self.spoil: dict[Place, int] = {}
         self.commits: list[Offsets] = []
         self.refused: Offsets = {}
 
@@ -42,7 +37,6 @@ class FakeClient:
     def poll(self, records_max: int, timeout_s: float) -> Fetched:
         for what, places in self.due:
             getattr(self.rebalance, what)(places)
-            self.positions |= self.spoil
             if what != "assigned":
                 self.positions = {p: o for p, o in self.positions.items() if p not in places}
         self.due.clear()
@@ -57,9 +51,8 @@ class FakeClient:
             self.positions[place] = self.log[place]
         return Fetched(parts, dict(self.positions))
 
-    def start(self, starts: Offsets) -> bool:
+    def start(self, starts: Offsets) -> None:
         self.positions |= starts
-        return True
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         return 0, self.log[topic, partition]
@@ -141,32 +134,25 @@ def offsets_read(intake: Intake, place: Place, reads: int) -> list[int]:
     return found
 
 
-def test_what_the_client_skips_when_others_go_is_read() -> None:
-    client = FakeClient({KEPT: 10, MOVED: 10})
+def test_partitions_that_stay_are_read_on_when_others_come_and_go() -> None:
+    client = FakeClient({KEPT: 10, MOVED: 10, (TOPIC, 2): 5})
     intake = intake_on(client)
     before = offsets_read(intake, KEPT, 3)
 
     client.log[KEPT] = 20
     client.due.append(("revoked", [MOVED]))
-    client.spoil = {KEPT: 20}
+    between = offsets_read(intake, KEPT, 3)
+    client.log[KEPT] = 30
+    client.due.append(("assigned", [(TOPIC, 2)]))
     after = offsets_read(intake, KEPT, 3)
 
-    assert before == list(range(10))
-    assert after == list(range(10, 20))
-    assert intake.read_to[KEPT] == 20
-
-
-def test_what_the_client_delivers_again_when_others_come_is_dropped() -> None:
-    client = FakeClient({KEPT: 10, MOVED: 10, (TOPIC, 2): 5})
-    intake = intake_on(client)
-    offsets_read(intake, KEPT, 3)
-
-    client.log[KEPT] = 20
-    client.due.append(("assigned", [(TOPIC, 2)]))
-    client.spoil = {KEPT: 0}
-    after = offsets_read(intake, KEPT, 4)
-
-    assert after == list(range(10, 20))
+    assert (before, between, after) == (
+        list(range(10)),
+        list(range(10, 20)),
+        list(range(20, 30)),
+    )
+    assert intake.read_to == {KEPT: 30, (TOPIC, 2): 5}
+    assert not intake.is_restoring
 
 
 def test_an_offset_the_group_refused_is_told_again_though_nothing_new_comes(

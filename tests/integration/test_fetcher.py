@@ -1,20 +1,21 @@
-"""Whole record batches bring what librdkafka brings, whatever is in the log, and over a restart."""
+"""What is fetched is what librdkafka reads, whatever is in the log, and over a restart."""
 
 import logging
 import random
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer as Peer
 from confluent_kafka import Producer as Client
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from headrace.kafka import config
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.batch_consumer import BatchConsumer
-from headrace.kafka.consumer import Reader, Rebalance
+from headrace.kafka.consumer import Consumer, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
 from headrace.kafka.fetcher import Fetcher
+from headrace.kafka.offsets import OffsetQuery
 from headrace.servers import Servers
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -51,6 +52,30 @@ def read_to(take: Any, ends: Offsets) -> dict[Place, list[Row]]:
     raise AssertionError(f"not read to {missing}")
 
 
+def peer_rows(kafka: str, starts: Offsets) -> dict[Place, list[Row]]:
+    """Return what librdkafka reads from these offsets to where the partitions end."""
+    peer = Peer(config.reader(kafka, "test-peer"))
+    peer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+    found: dict[Place, list[Row]] = {place: [] for place in starts}
+    ended = set()
+    for _ in range(600):
+        for message in peer.consume(500, 0.1):
+            place = (message.topic(), message.partition())
+            if message.error() is not None:  # the end of a partition
+                ended.add(place)
+                continue
+            headers = [(name, bytes(content or b"")) for name, content in message.headers() or []]
+            stamp_ms = message.timestamp()[1]
+            found[place].append(
+                (message.offset(), message.key(), message.value(), stamp_ms, headers)
+            )
+        if len(ended) == len(starts):
+            break
+    peer.close()
+    assert len(ended) == len(starts)
+    return found
+
+
 def write_mixed(kafka: str) -> None:
     """Write with every codec, with and without keys and headers, and a transaction taken back."""
     chance = random.Random(1)  # noqa: S311  (no secret)
@@ -83,13 +108,10 @@ def write_mixed(kafka: str) -> None:
 def test_it_brings_what_librdkafka_brings(kafka: str) -> None:
     Admin(kafka).ensure([TopicPlan(MIXED, PARTITIONS)])
     write_mixed(kafka)
-    reader = Reader(kafka, "test")
     places = [(MIXED, partition) for partition in range(PARTITIONS)]
-    ends = {place: reader.bounds(*place)[1] for place in places}
     starts = {place: 3 + place[1] for place in places}
-    reader.assign(starts)
-    wanted = read_to(reader.poll, ends)
-    reader.close()
+    wanted = peer_rows(kafka, starts)
+    ends = OffsetQuery(kafka, counts_open=False).ends(places)
 
     fetcher = Fetcher(kafka, "test")
     fetcher.start(starts)
@@ -133,14 +155,14 @@ def send(kafka: str, topic: str, numbers: range) -> None:
 
 def test_a_member_reads_on_after_the_broker_was_killed(own_servers: Servers, topic: str) -> None:
     kafka = own_servers.endpoints.kafka
-    member, given = BatchConsumer(kafka, "test", "test-batches"), Given()
+    member, given = Consumer(kafka, "test", "test-batches"), Given()
     member.subscribe([topic], given.rebalance())
     send(kafka, topic, range(100))
     for _ in range(600):
         member.poll(10, 0.1)
         if len(given.places) == PARTITIONS:
             break
-    assert member.start(dict.fromkeys(given.places, 0))
+    member.start(dict.fromkeys(given.places, 0))
     before = read_to(member.poll, dict.fromkeys(given.places, 50))
 
     own_servers.kill("kafka")
@@ -163,7 +185,7 @@ def test_what_the_log_has_no_longer_is_left_out(own_servers: Servers, topic: str
     admin = AdminClient({"bootstrap.servers": kafka} | SILENT)
     (deleted,) = admin.delete_records([TopicPartition(topic, 0, 4)]).values()
     deleted.result(30)
-    member, given = BatchConsumer(kafka, "test", "test-expired"), Given()
+    member, given = Consumer(kafka, "test", "test-expired"), Given()
     member.subscribe([topic], given.rebalance())
     for _ in range(600):
         member.poll(10, 0.1)
