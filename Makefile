@@ -8,7 +8,7 @@ TIMEOUT := timeout --kill-after=30
 
 # Processes that share the tests; 0: one test after the other, in this one.
 WORKERS ?= 2
-PARALLEL := --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PARALLEL := --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 
 INPUTS ?= 24000000
 SEED ?= 1

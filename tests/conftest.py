@@ -4,8 +4,10 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from headrace.servers import Servers
 from headrace.settings import Settings
@@ -25,16 +27,24 @@ _LONG = ("faults", "integration")
 """Folders whose tests wait for servers: begun last, one of them would be waited for alone."""
 
 
+class _FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives a file's tests to one process, for they share servers; and all whole graphs to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "whole graphs" if file.removeprefix("tests/") in _WHOLE_GRAPHS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesTogether:
+    """Say which process runs what, whatever `--dist` says."""
+    return _FilesTogether(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where processes share the tests: a file stays together, and the longest are begun first."""
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        file = item.path.relative_to(_ROOT / "tests").as_posix()
-        group = "whole graphs" if file in _WHOLE_GRAPHS else file
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_turn)
+    """Begin the longest first, where processes share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_turn)
 
 
 def _turn(item: pytest.Item) -> int:
