@@ -18,7 +18,7 @@ from headrace.kafka.client_log import Repeats
 from headrace.kafka.fetch_wire import Address, Answer, Leaders
 from headrace.kafka.fetched import Fetched, Offsets, Place
 from headrace.kafka.positions import Positions
-from headrace.kafka.record_batches import Bytes, read_part
+from headrace.kafka.record_batches import Bytes, compile_kernels, read_part
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +53,9 @@ class Fetcher:
 
     def start(self, starts: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets, whatever was read of them before."""
+        # Now, and not within the time that somebody waits for the first records: a second of work
+        # for a process that has called no kernel yet.
+        compile_kernels()
         with self._changed:
             self._positions.start(starts)
             self._out_of_range = {p: o for p, o in self._out_of_range.items() if p not in starts}
