@@ -105,8 +105,8 @@ bench-typed: setup ## the trading graph from typed topics, in one process
 bench-growth: setup ## how cost grows with keys, partitions, workers; how a restore grows with state
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.growth
 
-bench-capture: setup ## the trading graph over recorded frames, 20 times; writes docs/benchmarks.md
-	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 20
+bench-capture: setup ## the trading graph over recorded frames, 10 times; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 10
 
 bench-sink: .venv-bench/.installed ## rows/s into PostgreSQL beside COPY, ADBC and INSERT
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.sink

@@ -90,7 +90,7 @@ def main() -> None:
     """Measure every way at every rate, round by round; print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--duration", type=float, default=5.0)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--rate", type=int, action="append")
     parser.add_argument("--way", choices=WAYS, action="append")
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")

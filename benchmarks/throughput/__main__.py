@@ -20,6 +20,7 @@ from benchmarks.throughput.catalog import (
     JOBS,
     PEERS_ALL,
     ROOT,
+    ROUNDS,
     Input,
     Job,
     Peer,
@@ -43,7 +44,7 @@ def main() -> int:
     """Run all rounds, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=5_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--job", choices=[job.name for job in JOBS], action="append")
     parser.add_argument("--peer", choices=[peer.name for peer in PEERS_ALL], action="append")
     parser.add_argument("--home", type=Path, default=ROOT / ".headrace" / "throughput")
@@ -64,7 +65,7 @@ def main() -> int:
         java = class_path(settings.cache / "bench", home / "classes") if is_java else ""
         bench = Bench(cluster, draw(chosen.records), home, java)
         runs = bench.rounds(jobs, peers, chosen.rounds)
-    lines = section(jobs, peers, runs, chosen.rounds)
+    lines = section(jobs, peers, runs)
     print("\n".join(lines))
     home.joinpath("runs.json").write_text(json.dumps([asdict(run) for run in runs]))
     if not chosen.dry:
@@ -94,13 +95,13 @@ class Bench:
         self._count = 0
 
     def rounds(self, jobs: Sequence[Job], peers: Sequence[Peer], count: int) -> list[Run]:
-        """Return the runs of so many rounds, in each of which every peer does every job once."""
+        """Return the runs of so many rounds, in each of which a peer does a job at most once."""
         return [
             self._run(peer, job)
-            for _ in range(count)
+            for number in range(count)
             for job in jobs
             for peer in peers
-            if job.name in peer.jobs
+            if job.name in peer.jobs and number < min(job.rounds_max, peer.rounds_max)
         ]
 
     def _run(self, peer: Peer, job: Job) -> Run:
@@ -146,12 +147,10 @@ class Bench:
         return self._inputs[key]
 
 
-def section(
-    jobs: Sequence[Job], peers: Sequence[Peer], runs: Sequence[Run], rounds: int
-) -> list[str]:
+def section(jobs: Sequence[Job], peers: Sequence[Peer], runs: Sequence[Run]) -> list[str]:
     """Return the part of the page."""
     lines = [
-        f"`make bench-throughput` on {machine()}; medians of {rounds} rounds, peers in turn;",
+        f"`make bench-throughput` on {machine()}; medians of rounds, peers in turn;",
         f"{SYMBOLS} symbols, {PARTITIONS} partitions; acks=all, idempotent producers, changelogs,",
         "checksums:",
         "",

@@ -9,7 +9,7 @@ from benchmarks.throughput.run import Run
 
 MOONSHOT = 1_000_000
 COLUMNS = (
-    *("peer", "records", "events/s", "range", "CPU µs an event", "range"),
+    *("peer", "records", "rounds", "events/s", "range", "CPU µs an event", "range"),
     *("broker's µs", "others' cores", "output"),
 )
 
@@ -104,10 +104,10 @@ def row(peer: Peer, runs: Sequence[Run]) -> str:
     found = summary(runs)
     records = f"{runs[0].records:,}"
     if found is None:
-        return f"| {peer.title} | {records} | - | | - | | | | **{in_cell(runs[0].fault)}** |"
+        return f"| {peer.title} | {records} | 0 | - | | - | | | | **{in_cell(runs[0].fault)}** |"
     verdict = "right" if not found.faults else f"**wrong**: {in_cell(found.faults[0])}"
     return (
-        f"| {peer.title} | {records} | {found.rate:,.0f} | "
+        f"| {peer.title} | {records} | {found.rounds} | {found.rate:,.0f} | "
         f"{found.rate_min:,.0f} to {found.rate_max:,.0f} | "
         f"{found.cpu_us:.2f} | {found.cpu_us_min:.2f} to {found.cpu_us_max:.2f} | "
         f"{found.broker_cpu_us:.2f} | {found.others_cores:.2f} | {verdict} |"
