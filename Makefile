@@ -108,7 +108,7 @@ bench-growth: setup ## how cost grows with keys, partitions, workers; how a rest
 bench-capture: setup ## the trading graph over recorded frames, 10 times; writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 10
 
-bench-sink: .venv-bench/.installed ## rows/s into PostgreSQL beside COPY, ADBC and INSERT
+bench-sink: .venv-bench/.installed ## rows/s into PostgreSQL and TimescaleDB beside COPY, ADBC and INSERT
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.sink
 
 bench-inference: .venv-bench/.installed ## the model in the pipeline's step beside onnxruntime alone

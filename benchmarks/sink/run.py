@@ -50,11 +50,20 @@ class Database:
             connection.execute(f"CREATE DATABASE {TEMPLATE}")
         return make_conninfo(self._dsn, dbname=TEMPLATE)
 
-    def empty(self) -> None:
-        """Take the rows out of the template and forget its positions; its partitions stay."""
+    def seal(self) -> None:
+        """Take the rows out of the template and forget its positions; its partitions stay.
+
+        Nobody may connect to it any more, as TimescaleDB's own workers do: it could not be copied.
+        """
         with psycopg.connect(make_conninfo(self._dsn, dbname=TEMPLATE)) as connection:
             tables = sql.SQL("TRUNCATE {}, headrace.sink_position")
             connection.execute(tables.format(sql.Identifier(TABLE)))
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute(f"ALTER DATABASE {TEMPLATE} ALLOW_CONNECTIONS false")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
+                [TEMPLATE],
+            )
 
     @contextmanager
     def copy(self, name: str) -> Iterator[str]:

@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from benchmarks.timescale_root import UnpreparableError, prepared_root, timescale_server
 from headrace.sinks import PostgresSink
 from headrace.sinks.capability import Rung
 from schemas import topics
 from tests.integration.sink_records import MIGRATIONS, SCHEMAS, START_NS, SUNK, part_of
 from tests.integration.timescale_community import community_server, prepared_modules
-from tests.integration.timescale_root import UnpreparableError, prepared_root, timescale_server
 
 pytestmark = pytest.mark.slow
 
@@ -25,8 +25,8 @@ def timescale() -> Iterator[str]:
         root = prepared_root()
     except UnpreparableError as error:
         pytest.skip(str(error))
-    with timescale_server(root) as dsn:
-        yield dsn
+    with timescale_server(root) as server:
+        yield server.dsn
 
 
 @pytest.fixture(scope="module")

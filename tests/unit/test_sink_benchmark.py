@@ -42,6 +42,6 @@ def test_peer_that_stored_something_else_is_named() -> None:
 def test_section_says_what_the_target_came_to() -> None:
     runs = [run("headrace", 80.0), run("copy-rows", 100.0)]
 
-    lines = section(runs, 5, 1)
+    lines = section({"PostgreSQL": runs}, 5, 1)
 
     assert any("**missed by 11%**" in line for line in lines)

@@ -12,6 +12,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +25,14 @@ BINARIES = "/usr/lib/postgresql/17/bin"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 COMMAND_TIMEOUT_S = 600
 START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimescaleServer:
+    """A running server: its address, and the process all its others are children of."""
+
+    dsn: str
+    pid: int
 
 
 class UnpreparableError(Exception):
@@ -44,8 +53,8 @@ def prepared_root() -> Path:
 
 
 @contextlib.contextmanager
-def timescale_server(root: Path) -> Iterator[str]:
-    """Run an empty server and give its DSN; it is ended, and its data removed, at the end."""
+def timescale_server(root: Path) -> Iterator[TimescaleServer]:
+    """Run an empty server; it is ended, and its data removed, at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -72,7 +81,7 @@ def timescale_server(root: Path) -> Iterator[str]:
             try:
                 dsn = f"postgresql://headrace@127.0.0.1:{port}/postgres"
                 _await(dsn, server)
-                yield dsn
+                yield TimescaleServer(dsn, server.pid)
             finally:
                 server.terminate()
 
