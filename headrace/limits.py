@@ -167,3 +167,11 @@ BACKTEST_CURVE_POINTS = 4_096
 
 BACKTEST_QUOTES_MAX = 4_000_000
 """Quotes of a stream that are kept until the fills at their time are known: 64 MB."""
+
+REFERENCE_ROWS_MAX = 65_536
+"""Rows of a reference topic: each is written to every partition and held by every task
+(docs/adr/0013-a-database-is-read-as-a-topic.md)."""
+
+REFERENCE_WAIT_S_MAX = 120.0
+"""How long a task may read its reference topics before the stream behind them: rows in every
+partition take seconds, a load whose transaction is open ends within `TRANSACTION_TIMEOUT_MS`."""

@@ -272,7 +272,13 @@ class Assembly:
         return kind(self._endpoints.kafka, group, group, self._settings.instance)
 
     def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
-        return {name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics}
+        codecs = [self._codecs[name] for name in topics]
+        return {
+            codec.topic.name: Decoder(
+                codec.schema, self._registry.schema, keeps_tombstones=codec.topic.reference
+            )
+            for codec in codecs
+        }
 
 
 def _fence_nobody(owner: str) -> None:
