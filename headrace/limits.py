@@ -173,5 +173,5 @@ REFERENCE_ROWS_MAX = 65_536
 (docs/adr/0013-a-database-is-read-as-a-topic.md)."""
 
 REFERENCE_WAIT_S_MAX = 120.0
-"""How long a task may read its reference topics before the stream behind them: rows in every
-partition take seconds, a load whose transaction is open ends within `TRANSACTION_TIMEOUT_MS`."""
+"""How long a task that starts may read its reference topics before the stream behind them: as many
+rows as there may be, and their changes since the log was last compacted, take seconds."""

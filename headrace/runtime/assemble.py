@@ -158,6 +158,7 @@ class Assembly:
             stats=app.stats,
             unit_of=lambda place: place[1],
             stand_by=units if self._settings.standby else (),
+            first=[topic.name for step in run for topic in step.reads if topic.reference],
         )
         return Lane(
             name,

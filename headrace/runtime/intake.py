@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from queue import SimpleQueue
 from time import monotonic
@@ -70,6 +70,14 @@ class Start:
     deadline_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Until:
+    """To where a place is read before others of its unit; `deadline_s` is monotonic."""
+
+    offset: int
+    deadline_s: float
+
+
 class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
@@ -88,12 +96,14 @@ class Intake:
         stats: Stats,
         unit_of: Callable[[Place], Unit],
         stand_by: Collection[Unit] = (),
+        first: Collection[str] = (),
         records_max: int = limits.BATCH_RECORDS_MAX,
     ) -> None:
         """Read `topics` for a lane.
 
         `unit_of` says with which others a place moves between workers; the units in `stand_by`
-        are kept warm while others have them.
+        are kept warm while others have them. Of a unit that comes the topics in `first` are read to
+        where they end, before any other.
         """
         self.has_joined = False
         self.group: GroupMetadata = None
@@ -115,6 +125,8 @@ class Intake:
         self._places: dict[Unit, set[Place]] = {}
         self._restores: dict[Unit, Future[Any]] = {}
         self._known: dict[Place, Start] = {}
+        self._first = frozenset(first)
+        self._until: dict[Place, Until] = {}
         self._claims: dict[Place, int] = {}
         self._claims_made = 0
         self.read_to: Offsets = {}
@@ -241,6 +253,7 @@ class Intake:
             if restore is not None:
                 self._worker.discard(restore)
         self._known = {p: start for p, start in self._known.items() if p not in gone}
+        self._until = {p: until for p, until in self._until.items() if p not in gone}
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
         self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._told = {p: offset for p, offset in self._told.items() if p not in gone}
@@ -301,11 +314,16 @@ class Intake:
             low, high = self._consumer.bounds(*place)
             start = in_log(place, known.get(place, low), low, high)
             self._known[place] = Start(start, claim, _deadline_s())
+            if place[0] in self._first:
+                self._until[place] = Until(high, monotonic() + limits.REFERENCE_WAIT_S_MAX)
 
     def _start_known(self) -> None:
         """Begin to read at known places, as soon as the client lets us."""
+        waiting = self._waiting()
         for place, start in list(self._known.items()):
-            if self._consumer.start({place: start.offset}):
+            if place[0] not in self._first and self._unit_of(place) in waiting:
+                self._known[place] = replace(start, deadline_s=_deadline_s())
+            elif self._consumer.start({place: start.offset}):
                 del self._known[place]
                 log.info("reading", lane=self._lane, place=place, offset=start.offset)
                 self._paused.discard(place)
@@ -316,6 +334,21 @@ class Intake:
                     f"lane {self._lane}: {place} cannot be read from {start.offset} within "
                     f"{limits.REQUEST_TIMEOUT_S} s of its start"
                 )
+
+    def _waiting(self) -> set[Unit]:
+        """Return the units of which something is not read yet that is read before the rest.
+
+        Without it a record of a stream would miss rows that had been there long before.
+        """
+        behind = {p: u for p, u in self._until.items() if self.read_to.get(p, -1) < u.offset}
+        for (topic, partition), until in behind.items():
+            if monotonic() > until.deadline_s:
+                raise TransientError(
+                    f"lane {self._lane}: topic {topic}, partition {partition}: not read to offset "
+                    f"{until.offset} within {limits.REFERENCE_WAIT_S_MAX} s of its start"
+                )
+        self._until = behind
+        return {self._unit_of(place) for place in behind}
 
     def _throttle(self) -> None:
         """Stop reading inputs that are far ahead of the ones they are merged with."""
