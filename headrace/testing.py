@@ -24,7 +24,7 @@ from headrace.local.savepoint import Savepoint
 from headrace.local.task import StepWork, Watch
 from headrace.project import Project
 from headrace.runtime.chain import Dead
-from headrace.runtime.emission import Emission, emission_of
+from headrace.runtime.emission import Emission, emission_of, in_every_partition
 from headrace.runtime.loading import SchemaIds
 from headrace.topology import Source, Step, Topic, Topology
 
@@ -98,7 +98,8 @@ class TestDriver:
         for start in range(0, records.num_rows, self._batch_records):
             batch = records.slice(start, self._batch_records)
             written = emission_of(OUTSIDE, batch, codec, None)
-            for each in _in_all(written, codec.topic) if codec.topic.reference else [written]:
+            is_for_all = codec.topic.reference
+            for each in in_every_partition(written, codec.topic) if is_for_all else [written]:
                 self._take_in(each, time_ns)
         self._settle(commit=commit)
 
@@ -123,7 +124,8 @@ class TestDriver:
         texts = ByteColumn(pa.array([key.encode() for key in keys], pa.binary()))
         gone = ByteColumn(pa.nulls(len(keys), pa.binary()))
         nowhere = np.zeros(len(keys), np.int64)
-        for each in _in_all(Emission(OUTSIDE, found.name, gone, texts, nowhere, None), found):
+        written = Emission(OUTSIDE, found.name, gone, texts, nowhere, None)
+        for each in in_every_partition(written, found):
             self._take_in(each, time_ns)
         self._settle(commit=commit)
 
@@ -156,7 +158,8 @@ class TestDriver:
         record = spoken.record(options, self.now_ns)
         codec = self._codecs[spoken.topic.name]
         word = emission_of(OUTSIDE, records_of(record, codec.schema), codec, None)
-        for each in [word] if spoken.address in options else _in_all(word, spoken.topic):
+        is_for_one = spoken.address in options
+        for each in [word] if is_for_one else in_every_partition(word, spoken.topic):
             self._take_in(each, None)
         self._settle(commit=commit)
 
@@ -306,14 +309,6 @@ class TestDriver:
     def _require_up(self) -> None:
         if self._is_down:
             raise UsageError("the driver has crashed: expected restore() first")
-
-
-def _in_all(written: Emission, topic: Topic) -> list[Emission]:
-    """Return the same for every partition of a topic."""
-    count = len(written.values)
-    return [
-        replace(written, partitions=np.full(count, number)) for number in range(topic.partitions)
-    ]
 
 
 def _topology(given: str | Topology | Step, project: Project) -> Topology:

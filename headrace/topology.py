@@ -38,7 +38,7 @@ class Topic:
     records but what operators say (`Control`): a step that reads one other topic beside it sees one
     order, as long as nothing is said. A topic that is a `reference` holds the rows of a table from
     outside, all of them in every partition, written by `headrace reference load`; a record without
-    a value says that the row of its key is gone. Steps read it behind a stream (docs/reference.md).
+    a value says that the row of its key is gone. Steps read it behind a stream (docs/lookups.md).
     """
 
     name: str
