@@ -83,6 +83,8 @@ class ReferenceLoader:
             ByteColumn(pa.array(keys, pa.binary())),
             partition=partition,
         )
+        # The client's queue has room for the rows of one partition, not of all.
+        self._producer.flush()
 
 
 def note_written(
