@@ -82,7 +82,7 @@ def send_trades(kafka: str, instruments: Mapping[int, str]) -> None:
     """Write a trade a number, of that instrument."""
     records = pa.record_batch(
         {
-            "number": pa.array(instruments, pa.int64()),
+            "number": pa.array(list(instruments), pa.int64()),
             "venue": ["sim"] * len(instruments),
             "instrument": list(instruments.values()),
             "price_ticks": np.full(len(instruments), 100),

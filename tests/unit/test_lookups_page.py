@@ -20,7 +20,8 @@ def test_the_code_on_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         topology = Project(ROOT / "tests" / "projects" / "enrich").topology("enrich")
         agent = importlib.import_module("agents.price_trades")
         (priced,) = topology.steps[0].writes
-        names = {"Topic": Topic, "Step": Step, "PRICED": priced, **vars(agent)}
+        names: dict[str, object] = {"Topic": Topic, "Step": Step, "PRICED": priced}
+        names |= vars(agent)
 
         for block in blocks:
             exec(compile(block, "docs/lookups.md", "exec"), names)  # noqa: S102 (it is our own page)
