@@ -167,3 +167,20 @@ BACKTEST_CURVE_POINTS = 4_096
 
 BACKTEST_QUOTES_MAX = 4_000_000
 """Quotes of a stream that are kept until the fills at their time are known: 64 MB."""
+
+REFERENCE_ROWS_MAX = 65_536
+"""Rows of a reference topic: each is written to every partition and held by every task
+(docs/adr/0013-a-database-is-read-as-a-topic.md)."""
+
+REFERENCE_WAIT_S_MAX = 120.0
+"""How long a task that starts may read its reference topics before the stream behind them: as many
+rows as there may be, and their changes since the log was last compacted, take seconds."""
+
+REFERENCE_BYTES_MAX = 64 * 2**20
+"""Bytes of all rows of a reference topic: times its partitions it is what one load writes."""
+
+REFERENCE_FAILURES_MAX = 10
+"""Loads that may fail in a row before a loader stops, for its supervisor to start it anew."""
+
+REFERENCE_EVERY_S_MAX = 86_400.0
+"""Longest pause between two loads: a day."""

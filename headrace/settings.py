@@ -13,7 +13,7 @@ from headrace.errors import UsageError
 
 ENV_PREFIX = "HEADRACE_"
 _PORT_MAX = 65_535
-_MAY_HOLD_SECRETS = frozenset({"postgres", "redis", "schema_registry"})
+_MAY_HOLD_SECRETS = frozenset({"postgres", "reference_postgres", "redis", "schema_registry"})
 
 Port = Annotated[int, Field(ge=1, le=_PORT_MAX)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -48,6 +48,8 @@ class Settings(BaseSettings):
     """Bootstrap servers, `host:port[,host:port…]`."""
     postgres: SecretStr | None = None
     """`postgresql://user:password@host:port/database`."""
+    reference_postgres: SecretStr | None = None
+    """Where `headrace reference load` reads tables, in the same form; None is `postgres`."""
     redis: SecretStr | None = None
     """`redis://…`, `rediss://…` or `unix://…`."""
     schema_registry: Text | None = Field(default=None, repr=False)  # may hold user:password@
@@ -102,7 +104,7 @@ class Settings(BaseSettings):
                 raise ValueError("expected host:port[,host:port…]")
         return text
 
-    @field_validator("postgres")
+    @field_validator("postgres", "reference_postgres")
     @classmethod
     def _dsn(cls, secret: SecretStr | None) -> SecretStr | None:
         return _require_scheme(secret, ("postgresql://", "postgres://"))

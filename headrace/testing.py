@@ -24,7 +24,7 @@ from headrace.local.savepoint import Savepoint
 from headrace.local.task import StepWork, Watch
 from headrace.project import Project
 from headrace.runtime.chain import Dead
-from headrace.runtime.emission import Emission, emission_of
+from headrace.runtime.emission import Emission, emission_of, in_every_partition
 from headrace.runtime.loading import SchemaIds
 from headrace.topology import Source, Step, Topic, Topology
 
@@ -88,6 +88,7 @@ class TestDriver:
     ) -> None:
         """Write records to a topic, and run until nothing is left to do.
 
+        Those of a reference topic go to every partition, as `headrace reference load` has it.
         `rows` are a row or rows by field name, a RecordBatch, a Table or a DataFrame. They are
         given to agents together, at most `batch_records` at once. `time_ns` is when they come.
         Raises:  UsageError if they are not of the topic's schema.
@@ -96,7 +97,36 @@ class TestDriver:
         records = records_of(rows, codec.schema)
         for start in range(0, records.num_rows, self._batch_records):
             batch = records.slice(start, self._batch_records)
-            self._take_in(emission_of(OUTSIDE, batch, codec, None), time_ns)
+            written = emission_of(OUTSIDE, batch, codec, None)
+            is_for_all = codec.topic.reference
+            for each in in_every_partition(written, codec.topic) if is_for_all else [written]:
+                self._take_in(each, time_ns)
+        self._settle(commit=commit)
+
+    def remove(
+        self,
+        topic: str | Topic,
+        keys: Collection[str],
+        *,
+        time_ns: int | None = None,
+        commit: bool = True,
+    ) -> None:
+        """Write that the rows of these keys are gone from a reference topic, to every partition.
+
+        Raises:  UsageError if it is no reference topic.
+        """
+        found = self._codecs[self._known(topic)].topic
+        if not found.reference:
+            raise UsageError(
+                f"topic {found.name}: expected a reference topic to remove rows from, found "
+                "another; set Topic(reference=True)"
+            )
+        texts = ByteColumn(pa.array([key.encode() for key in keys], pa.binary()))
+        gone = ByteColumn(pa.nulls(len(keys), pa.binary()))
+        nowhere = np.zeros(len(keys), np.int64)
+        written = Emission(OUTSIDE, found.name, gone, texts, nowhere, None)
+        for each in in_every_partition(written, found):
+            self._take_in(each, time_ns)
         self._settle(commit=commit)
 
     def pipe_bytes(
@@ -128,11 +158,8 @@ class TestDriver:
         record = spoken.record(options, self.now_ns)
         codec = self._codecs[spoken.topic.name]
         word = emission_of(OUTSIDE, records_of(record, codec.schema), codec, None)
-        heard = [word]
-        if spoken.address not in options:
-            count = spoken.topic.partitions
-            heard = [replace(word, partitions=np.array([number])) for number in range(count)]
-        for each in heard:
+        is_for_one = spoken.address in options
+        for each in [word] if is_for_one else in_every_partition(word, spoken.topic):
             self._take_in(each, None)
         self._settle(commit=commit)
 

@@ -36,7 +36,9 @@ class Topic:
     `writers` says whether several steps may write to it; `compatibility` what `headrace check`
     holds a changed schema to, in the words of Confluent's registry. A topic that is `spoken` has no
     records but what operators say (`Control`): a step that reads one other topic beside it sees one
-    order, as long as nothing is said.
+    order, as long as nothing is said. A topic that is a `reference` holds the rows of a table from
+    outside, all of them in every partition, written by `headrace reference load`; a record without
+    a value says that the row of its key is gone. Steps read it behind a stream (docs/lookups.md).
     """
 
     name: str
@@ -48,6 +50,15 @@ class Topic:
     writers: Literal["one", "many"] = "one"
     compatibility: Compatibility = "BACKWARD"
     spoken: bool = False
+    reference: bool = False
+
+    @property
+    def is_aside(self) -> bool:
+        """Say whether a step that reads it beside one other topic still sees one order.
+
+        It changes when somebody outside says so: an operator's word, a load.
+        """
+        return self.spoken or self.reference
 
     @property
     def dead(self) -> str:
@@ -249,6 +260,7 @@ class Topology:
                     f"topology {self.name}, step {step.name}: expected a model that its "
                     "challengers may take the place of, found none; set model=…"
                 )
+        _require_references(self)
         for gateway in self.gateways:
             where = f"topology {self.name}, gateway {gateway.name}"
             _require_joint_inputs(where, gateway.reads)
@@ -294,6 +306,36 @@ def _require_joint_inputs(where: str, reads: Sequence[Topic]) -> None:
             f"{where}: its inputs must have the same number of partitions to meet in one task, "
             f"found {found}; set Topic(partitions=…)"
         )
+
+
+def _require_references(topology: Topology) -> None:
+    """Refuse reference topics where their rows would not be all of them, or not be understood."""
+    for step in topology.steps:
+        where = f"topology {topology.name}, step {step.name}"
+        found = [topic.name for topic in step.reads if topic.reference]
+        if found and (step.reads[0].reference or step.merge):
+            raise TopologyError(
+                f"{where}: expected the stream first among reads and no merge, since the rows of "
+                f"reference topic {found[0]} have no place in its order; name the stream first, "
+                "and look up in a step behind the one that merges"
+            )
+        _require_no_reference(where, "writes", step.writes)
+    for sink in topology.sinks:
+        _require_no_reference(f"topology {topology.name}, sink {sink.name}", "reads", sink.reads)
+    for gateway in topology.gateways:
+        where = f"topology {topology.name}, gateway {gateway.name}"
+        _require_no_reference(where, "reads or writes", (*gateway.reads, *gateway.writes))
+    _require_no_reference(f"topology {topology.name}, source", "writes", (topology.source.topic,))
+
+
+def _require_no_reference(where: str, does: str, topics: Sequence[Topic]) -> None:
+    for topic in topics:
+        if topic.reference:
+            raise TopologyError(
+                f"{where}: expected that only `headrace reference load` writes a reference topic "
+                f"and only steps read it, found that it {does} {topic.name}; use another topic, "
+                "or take reference=True away"
+            )
 
 
 def _require_unique(what: str, topology: str, names: Sequence[str]) -> None:

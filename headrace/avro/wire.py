@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import fastavro
 import numpy as np
@@ -18,6 +18,9 @@ from headrace.errors import DecodeError, InvariantError, SchemaError
 
 HEADER_BYTES = 5
 MAGIC = b"\x00"
+
+GONE = -1
+"""No place among the records that have a value."""
 
 CAUSE_CHARACTERS_MAX = 300
 """Of a library's error: some print both schemas."""
@@ -61,11 +64,17 @@ def encode(records: pa.RecordBatch, schema: AvroSchema, schema_id: int) -> ByteC
 
 
 class Decoder:
-    """Decodes the records of one topic into the columns of the schema its readers use."""
+    """Decodes the records of one topic into the columns of the schema its readers use.
 
-    def __init__(self, reader: AvroSchema, schema_by_id: SchemaById) -> None:
+    With `keeps_tombstones` a record without a value is a row of nulls; else it is bad.
+    """
+
+    def __init__(
+        self, reader: AvroSchema, schema_by_id: SchemaById, *, keeps_tombstones: bool = False
+    ) -> None:
         self._reader = reader
         self._schema_by_id = schema_by_id
+        self._keeps_tombstones = keeps_tombstones
         self._writers: dict[bytes, AvroSchema] = {}
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
@@ -75,6 +84,8 @@ class Decoder:
         holds what its schema does not allow is bad; its neighbours are not.
         """
         column = column_of(values)
+        if self._keeps_tombstones and column.null_count:
+            return self._decode_around(column)
         if len(column) and not column.null_count and self._reader.fields:
             writer = self._writer(column[0].as_py()[:HEADER_BYTES])
             if isinstance(writer, AvroSchema) and writer.text == self._reader.text:
@@ -99,6 +110,19 @@ class Decoder:
                 return "unknown_schema_id", str(error)
             self._writers[header] = writer
         return writer
+
+    def _decode_around(self, column: pa.BinaryArray) -> Decoded:
+        """Decode what has a value; a row of nulls stands for what has none."""
+        present = np.flatnonzero(column.is_valid())
+        decoded = self.decode(ByteColumn(column.take(pa.array(present))))
+        gone = np.flatnonzero(column.is_null())
+        places = np.full(len(column), GONE)
+        places[present[decoded.rows]] = np.arange(len(decoded.rows))
+        rows = np.sort(np.concatenate([present[decoded.rows], gone]))
+        found = places[rows]
+        records = decoded.records.take(pa.array(found, mask=found == GONE))
+        bad = [replace(value, row=int(present[value.row])) for value in decoded.bad]
+        return Decoded(records, rows, bad)
 
     def _decode_singly(self, values: Sequence[bytes | None]) -> Decoded:
         """Decode one by one what could not be decoded in one go, by Avro's resolution rules."""

@@ -1,7 +1,7 @@
 """One backtest: a feed through a topology, with everything counted that its report tells."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
@@ -11,13 +11,16 @@ from headrace import limits
 from headrace.backtest.book import Book
 from headrace.backtest.figures import Digests, Distribution, numbers_in
 from headrace.batch import Part
+from headrace.errors import UsageError
 from headrace.feed import Feed
 from headrace.local.graph import LocalGraph
 from headrace.local.loading import load_codecs, load_steps, same_id
 from headrace.local.replay import replay
 from headrace.local.task import StepWork, Watch
 from headrace.project import Project
+from headrace.reference.rows import Row, fit_rows
 from headrace.runtime.chain import Dead
+from headrace.runtime.emission import TopicCodec, emission_of, in_every_partition
 from headrace.runtime.loading import SchemaIds
 from headrace.topology import Entries, Ledger, Topology
 
@@ -67,8 +70,11 @@ def run_backtest(
     *,
     run_ahead_ms: int = limits.LOCAL_RUN_AHEAD_MS,
     schema_ids: SchemaIds = same_id,
+    references: Mapping[str, Sequence[Row]] | None = None,
 ) -> Backtest:
     """Run all that a feed holds; `progress` is told frames so far and the time in ms.
+
+    `references` are by topic the rows that reference topics hold from before the first frame on.
 
     `schema_ids` gives the ids that values carry: with those of a registry, digests are of the bytes
     that are written there.
@@ -81,6 +87,8 @@ def run_backtest(
     steps = load_steps(project, topology.steps, codecs)
     graph = LocalGraph(steps, codecs, watch, run_ahead_ms=run_ahead_ms)
     begun_s = monotonic()
+    for name, rows in (references or {}).items():
+        _load(graph, codecs, name, rows)
     source = topology.source.topic.name
     for clock_ms in replay(feed, graph, codecs[source]):
         found.last_ms = clock_ms
@@ -93,6 +101,25 @@ def run_backtest(
     found.elapsed_s = monotonic() - begun_s
     found.records, found.counts, found.work = graph.records, graph.counts(), graph.work
     return found
+
+
+def _load(
+    graph: LocalGraph, codecs: Mapping[str, TopicCodec], name: str, rows: Sequence[Row]
+) -> None:
+    """Write rows to every partition of a reference topic.
+
+    Raises:  UsageError if it is none, or if a row does not fit.
+    """
+    codec = codecs.get(name)
+    if codec is None or not codec.topic.reference:
+        raise UsageError(f"topic {name}: expected a reference topic of the topology, found none")
+    fitted = fit_rows(rows, codec.schema, codec.topic.key)
+    for row in fitted.refused:
+        raise UsageError(f"topic {name}, row {row.number}, key {row.key[:100]!r}: {row.detail}")
+    written = emission_of("backtest", fitted.records, codec, None)
+    for each in in_every_partition(written, codec.topic):
+        graph.write(each)
+    graph.settle()
 
 
 def _written(topology: Topology) -> Ledger | None:

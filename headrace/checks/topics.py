@@ -118,6 +118,24 @@ def _check_name(file: str, topic: Topic) -> Iterator[Finding]:
             "expected a key, by which a compacted topic keeps the last record, found none",
             'name its fields in Topic(key=…), or keep all records with cleanup="delete"',
         )
+    if topic.reference and topic.cleanup != "compact":
+        yield Finding(
+            file,
+            where,
+            "reference-compact",
+            "expected a reference topic that keeps the last record of each key, found one whose "
+            "rows expire: a task that starts later would miss them",
+            'set Topic(cleanup="compact")',
+        )
+    if topic.reference and topic.spoken:
+        yield Finding(
+            file,
+            where,
+            "reference-spoken",
+            "expected rows of a table or words of operators, found both: a load takes away what "
+            "it did not write",
+            "give one of them a topic of its own",
+        )
 
 
 def _check_key(file: str, topic: Topic, fields: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 COMMANDS = (
-    *("up", "worker", "feed", "control"),
+    *("up", "worker", "feed", "control", "reference"),
     *("new", "check", "backtest", "compile", "model", "faults"),
     *("topics", "dead", "state", "reset", "export", "graph"),
 )

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from time import gmtime, monotonic, strftime
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace import limits
+from headrace.avro.schema import load_schema
 from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import (
     HERE,
@@ -24,6 +26,7 @@ from headrace.cli.options import (
 from headrace.errors import UsageError
 from headrace.feed import FeedOptions
 from headrace.project import Project
+from headrace.reference.rows import Row
 from headrace.settings import Settings
 from headrace.topology import Topology
 
@@ -52,6 +55,10 @@ def backtest(
     compare: Annotated[
         Path | None, typer.Option(help="Folder of another backtest: say what differs from it.")
     ] = None,
+    reference: Annotated[
+        list[str] | None,
+        typer.Option(help="TOPIC=FILE.csv or .parquet: the rows of a reference topic; repeatable."),
+    ] = None,
     run_ahead_ms: Annotated[
         int, typer.Option(min=1, help="How late an answer in a loop may come (docs/testing.md).")
     ] = limits.LOCAL_RUN_AHEAD_MS,
@@ -76,10 +83,18 @@ def backtest(
     ]
     if compare is not None:
         read_report(compare)  # not after minutes
+    rows = _references(home, chosen, reference or [])
     opened = chosen.source.open(name, FeedOptions(frozenset(symbols or ()), repeat))
     source = WindowedFeed(opened, *bounds)
     console = Console(stderr=True)
-    done = run_backtest(home, chosen, source, _Progress(console), run_ahead_ms=run_ahead_ms)
+    done = run_backtest(
+        home,
+        chosen,
+        source,
+        _Progress(console),
+        run_ahead_ms=run_ahead_ms,
+        references=rows,
+    )
     report = report_of(done, source, name)
     folder = out or _folder(Settings.load().home, topology)
     write_folder(folder, done, report)
@@ -102,6 +117,22 @@ def _own_feed(topology: Topology) -> str:
             "name one with --feed"
         )
     return topology.proof.feed(OWN_FEED_S)
+
+
+def _references(
+    home: Project, topology: Topology, given: Sequence[str]
+) -> dict[str, Sequence[Row]]:
+    """Return by topic the rows of the files that an option names."""
+    from headrace.reference.table_files import read_table_file
+
+    schemas = {topic.name: topic.schema for topic in topology.topics}
+    found: dict[str, Sequence[Row]] = {}
+    for text in given:
+        name, _, file = text.partition("=")
+        if name not in schemas or not file:
+            raise UsageError(f"--reference {text}: expected TOPIC=FILE of a topic of the topology")
+        found[name] = read_table_file(Path(file), load_schema(home.schemas, schemas[name]))
+    return found
 
 
 class _Progress:

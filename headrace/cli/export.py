@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
@@ -75,7 +76,10 @@ def _batches(
         ]
     )
     yield pa.RecordBatch.from_pylist([], schema=columns)
-    for part in read_all(bootstrap, {topic.name: topic.partitions}):
+    for raw in read_all(bootstrap, {topic.name: topic.partitions}):
+        # Of a reference topic what has no value is no record, and nothing bad: its row is gone.
+        is_record = [value is not None for value in raw.values] if topic.reference else []
+        part = raw.take(np.flatnonzero(is_record)) if topic.reference else raw
         decoded = decoder.decode(part.values)
         for bad in decoded.bad:
             on_bad(f"partition {part.partition}, offset {part.offsets[bad.row]}: {bad.detail}")

@@ -58,7 +58,7 @@ def _filled(topology: Topology, step: Step) -> list[str]:
     drill = topology.proof.drill
     words = () if drill is None else (drill.say, drill.take_back)
     said = {topology.control(word).topic.name for word in words}
-    return [topic.name for topic in step.reads if not topic.spoken or topic.name in said]
+    return [topic.name for topic in step.reads if not topic.is_aside or topic.name in said]
 
 
 def _known(

@@ -264,4 +264,4 @@ class LocalGraph:
 
 
 def _decoder(codec: TopicCodec) -> Decoder:
-    return Decoder(codec.schema, lambda _: codec.schema)
+    return Decoder(codec.schema, lambda _: codec.schema, keeps_tombstones=codec.topic.reference)

@@ -1,8 +1,8 @@
 """Which runs of steps have to be led through time, and which may take whatever there is.
 
 What a run makes of its input is the same however that is cut if each of its steps sees one order
-(one topic, or several merged by sequence, beside what operators say) and nothing it writes comes
-back to it. Such a run takes all that waits at once. Every other run is led through time.
+(one topic, or several merged by sequence, beside what operators say and tables hold) and nothing it
+writes comes back to it. Such a run takes all that waits at once. Every other is led through time.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ def reads_itself(run: Sequence[Step]) -> bool:
 
 
 def _sees_one_order(step: Step) -> bool:
-    return bool(step.merge) or sum(not topic.spoken for topic in step.reads) <= 1
+    return bool(step.merge) or sum(not topic.is_aside for topic in step.reads) <= 1
 
 
 def _reached(runs: Sequence[Sequence[Step]]) -> list[set[int]]:

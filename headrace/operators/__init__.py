@@ -16,7 +16,9 @@ from headrace.operators.deduplicate import Deduplicate, Distinct
 from headrace.operators.held_rows import HeldRows
 from headrace.operators.interval_join import IntervalJoin
 from headrace.operators.latest_rows import LatestRows
+from headrace.operators.lookup import Enriched, Lookup
 from headrace.operators.rate_limit import Limited, RateLimit
+from headrace.operators.reference_rows import ReferenceRows
 from headrace.operators.rows import Rows
 from headrace.operators.sides import Joined, Sides, sides_of
 from headrace.operators.sketch import Quantile, Sketch
@@ -33,6 +35,7 @@ __all__ = [
     "Count",
     "Deduplicate",
     "Distinct",
+    "Enriched",
     "FloatSum",
     "Fold",
     "HeldRows",
@@ -42,10 +45,12 @@ __all__ = [
     "Joined",
     "LatestRows",
     "Limited",
+    "Lookup",
     "Mean",
     "OneValue",
     "Quantile",
     "RateLimit",
+    "ReferenceRows",
     "Rows",
     "Session",
     "Sides",

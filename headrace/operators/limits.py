@@ -46,5 +46,13 @@ PAGE_KEYS = 128
 IDS_MAX = 1_048_576
 """Ids remembered to tell repeats: 8 bytes of hash and 8 of time each."""
 
+LOOKUP_ROWS_MAX = 65_536
+"""Rows of a reference topic that each partition's task holds: the instruments of every venue, ten
+times; in eight partitions of 100 bytes a row some 50 MB. No load writes more
+(`headrace.limits.REFERENCE_ROWS_MAX`)."""
+
+KEY_SHOWN_CHARACTERS = 100
+"""Of a key that was not found, in the text of its dead letter."""
+
 TIME_NS_LIMIT = 1 << 62
 """Event times are from 0 to below this (the year 2116), so that sums of two of them fit 64 bits."""

@@ -157,6 +157,7 @@ class Assembly:
             stats=app.stats,
             unit_of=lambda place: place[1],
             stand_by=units if self._settings.standby else (),
+            first=[topic.name for step in run for topic in step.reads if topic.reference],
         )
         return Lane(
             name,
@@ -270,7 +271,13 @@ class Assembly:
         return Consumer(self._endpoints.kafka, group, group, self._settings.instance)
 
     def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
-        return {name: Decoder(self._codecs[name].schema, self._registry.schema) for name in topics}
+        codecs = [self._codecs[name] for name in topics]
+        return {
+            codec.topic.name: Decoder(
+                codec.schema, self._registry.schema, keeps_tombstones=codec.topic.reference
+            )
+            for codec in codecs
+        }
 
 
 def _fence_nobody(owner: str) -> None:

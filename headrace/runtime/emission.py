@@ -1,8 +1,9 @@
 """Records that are written to one topic: values, keys, and where each of them goes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -56,6 +57,14 @@ def emission_of(
     # Chosen here, where a batch is hashed at once; the client would look for each record's.
     partitions = partitions_of(placed_by, topic.partitions)
     return Emission(step, topic.name, values, keys, partitions, headers, timestamps_ms)
+
+
+def in_every_partition(written: Emission, topic: Topic) -> list[Emission]:
+    """Return the same records for each partition of their topic."""
+    count = len(written.values)
+    return [
+        replace(written, partitions=np.full(count, number)) for number in range(topic.partitions)
+    ]
 
 
 def send_emission(producer: Producer, emission: Emission) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from math import inf
 from queue import SimpleQueue
 from time import monotonic
@@ -13,7 +14,7 @@ import structlog
 from headrace import limits
 from headrace.avro.wire import Decoder
 from headrace.batch import Part
-from headrace.errors import InvariantError
+from headrace.errors import InvariantError, TransientError
 from headrace.kafka.consumer import Consumer, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
 from headrace.kafka.offsets import GroupMetadata, in_log
@@ -60,6 +61,22 @@ class Worker(Protocol):
         """Let go of everything without a commit: others have it already."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """From where a place is to be read, under which claim."""
+
+    offset: int
+    claim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """To where a place is read before others of its unit; `deadline_s` is monotonic."""
+
+    offset: int
+    deadline_s: float
+
+
 class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
@@ -78,12 +95,14 @@ class Intake:
         stats: Stats,
         unit_of: Callable[[Place], Unit],
         stand_by: Collection[Unit] = (),
+        first: Collection[str] = (),
         records_max: int = limits.BATCH_RECORDS_MAX,
     ) -> None:
         """Read `topics` for a lane.
 
         `unit_of` says with which others a place moves between workers; the units in `stand_by`
-        are kept warm while others have them.
+        are kept warm while others have them. Of a unit that comes the topics in `first` are read to
+        where they end, before any other.
         """
         self.has_joined = False
         self.group: GroupMetadata = None
@@ -104,6 +123,9 @@ class Intake:
         self._stood_by = frozenset(stand_by)
         self._places: dict[Unit, set[Place]] = {}
         self._restores: dict[Unit, Future[Any]] = {}
+        self._due: dict[Place, Start] = {}
+        self._first = frozenset(first)
+        self._until: dict[Place, Until] = {}
         self._claims: dict[Place, int] = {}
         self._claims_made = 0
         self.read_to: Offsets = {}
@@ -113,7 +135,7 @@ class Intake:
     @property
     def is_restoring(self) -> bool:
         """Say whether there are partitions that are not read yet, for want of their state."""
-        return bool(self._restores)
+        return bool(self._restores or self._due)
 
     def join(self, worker: Worker) -> None:
         """Join the consumer group."""
@@ -127,6 +149,7 @@ class Intake:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
         self._start_restored()
         self._rewind()
+        self._start_due()
         self._throttle()
         fetched = self._consumer.poll(self._records_max, wait_s)
         self._note_group()
@@ -219,6 +242,8 @@ class Intake:
             restore = self._restores.pop(unit, None)
             if restore is not None:
                 self._worker.discard(restore)
+        self._due = {p: start for p, start in self._due.items() if p not in gone}
+        self._until = {p: until for p, until in self._until.items() if p not in gone}
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
         self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._told = {p: offset for p, offset in self._told.items() if p not in gone}
@@ -243,7 +268,7 @@ class Intake:
                     # Should it still be ours: the state has to be asked for anew.
                     self._restores[unit] = self._worker.restore(unit)
                 else:
-                    self._start(claims, starts)
+                    self._find_start(claims, starts)
         if self._stood_by and not self._restores:
             self._worker.follow()
 
@@ -255,24 +280,49 @@ class Intake:
             self._claims = {p: claim for p, claim in self._claims.items() if p not in mine}
             claims = self._new_claims(mine)
             self._worker.claim(claims)
-            self._start(claims, starts)
+            self._find_start(claims, starts)
 
     def _new_claims(self, places: Collection[Place]) -> dict[Place, int]:
         self._claims_made += 1
         return dict.fromkeys(places, self._claims_made)
 
-    def _start(self, claims: Mapping[Place, int], starts: Offsets) -> None:
-        """Begin to read these places: from where is given, committed, or the log begins."""
+    def _find_start(self, claims: Mapping[Place, int], starts: Offsets) -> None:
+        """Note from where to read these places: as given, as committed, or as the log begins."""
         unknown = [place for place in claims if place not in starts]
         known = (self._consumer.committed(unknown) if unknown else {}) | starts
         for place, claim in claims.items():
             low, high = self._consumer.bounds(*place)
-            offset = in_log(place, known.get(place, low), low, high)
-            self._consumer.start({place: offset})
-            log.info("reading", lane=self._lane, place=place, offset=offset)
+            self._due[place] = Start(in_log(place, known.get(place, low), low, high), claim)
+            if place[0] in self._first:
+                self._until[place] = Until(high, monotonic() + limits.REFERENCE_WAIT_S_MAX)
+
+    def _start_due(self) -> None:
+        """Begin to read, of each unit first what has to be read before the rest."""
+        waiting = self._waiting()
+        for place, start in list(self._due.items()):
+            if place[0] not in self._first and self._unit_of(place) in waiting:
+                continue
+            del self._due[place]
+            self._consumer.start({place: start.offset})
+            log.info("reading", lane=self._lane, place=place, offset=start.offset)
             self._paused.discard(place)
-            self.read_to[place] = offset
-            self._claims[place] = claim
+            self.read_to[place] = start.offset
+            self._claims[place] = start.claim
+
+    def _waiting(self) -> set[Unit]:
+        """Return the units of which something is not read yet that is read before the rest.
+
+        Without it a record of a stream would miss rows that had been there long before.
+        """
+        behind = {p: u for p, u in self._until.items() if self.read_to.get(p, -1) < u.offset}
+        for (topic, partition), until in behind.items():
+            if monotonic() > until.deadline_s:
+                raise TransientError(
+                    f"lane {self._lane}: topic {topic}, partition {partition}: not read to offset "
+                    f"{until.offset} within {limits.REFERENCE_WAIT_S_MAX} s of its start"
+                )
+        self._until = behind
+        return {self._unit_of(place) for place in behind}
 
     def _throttle(self) -> None:
         """Stop reading inputs that are far ahead of the ones they are merged with."""
@@ -297,7 +347,8 @@ class Intake:
         offsets = self._refused()
         while not self.committed.empty():
             offsets |= self.committed.get()
-        mine = {place: offset for place, offset in offsets.items() if place in self._claims}
+        owned = self._claims.keys() | self._due.keys()
+        mine = {place: offset for place, offset in offsets.items() if place in owned}
         if mine:
             self._told |= mine
             self._consumer.commit(mine)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from headrace.runtime.chain import Chain, LoadedStep
 from headrace.state.store import Changes, Checkpoint, Store
 from headrace.state.tables import PageKey
@@ -60,8 +62,12 @@ def open_task(
     """Return a task as its store has it.
 
     What is there of other tables is deleted with the next commit: were it kept, a worker of the old
-    code would find it again beside offsets it knows nothing of.
+    code would find it again beside offsets it knows nothing of. Where a table is new, the reference
+    topics of its step are read from their beginning: it has none of their rows.
     """
+    checkpoint = msgspec.structs.replace(
+        checkpoint, offsets=checkpoint.offsets | _begun_anew(steps, checkpoint)
+    )
     pages = store.pages()
     chain = Chain(steps, partition)
     for name, table in chain.tables.items():
@@ -71,6 +77,17 @@ def open_task(
         name: dict.fromkeys(found) for name, found in pages.items() if name not in chain.tables
     }
     return Task(chain, store, checkpoint, read_to=dict(checkpoint.offsets), gone=gone)
+
+
+def _begun_anew(steps: Sequence[LoadedStep], checkpoint: Checkpoint) -> dict[str, int]:
+    """Return 0 for the reference topics that a table which was not there before is made of."""
+    return {
+        topic.name: 0
+        for loaded in steps
+        if loaded.step.table is not None and loaded.step.table.name not in checkpoint.layouts
+        for topic in loaded.step.reads
+        if topic.reference and topic.name in checkpoint.offsets
+    }
 
 
 def places_of(partition: int, offsets: Mapping[str, int]) -> dict[tuple[str, int], int]:

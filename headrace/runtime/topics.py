@@ -34,6 +34,11 @@ COMPACTED = {
     "max.message.bytes": str(limits.RECORD_BYTES_MAX),
 }
 
+REFERENCE = COMPACTED | {
+    # A worker that was away for longer may keep rows that are gone: it would not hear of them.
+    "delete.retention.ms": str(30 * 24 * 3_600_000),
+}
+
 
 def app_name(topology: Topology) -> str:
     """Return the name under which Kafka and Faust know a topology."""
@@ -69,7 +74,9 @@ def plans(topology: Topology, runs: Sequence[Sequence[Step]] | None = None) -> l
     """Return every topic to create: records, dead letters, changelogs, feed positions."""
     found = [TopicPlan(FEED_POSITIONS, 1, COMPACTED)]
     for topic in topology.topics:
-        config = COMPACTED if topic.cleanup == "compact" else LOG
+        config = LOG if topic.cleanup == "delete" else COMPACTED
+        if topic.reference:
+            config = REFERENCE
         found.append(TopicPlan(topic.name, topic.partitions, config))
         found.append(TopicPlan(topic.dead, topic.partitions, LOG))
     for run in runs if runs is not None else fused(topology.steps):

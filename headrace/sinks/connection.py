@@ -27,7 +27,7 @@ _SETTINGS = {
 }
 
 
-def require_dsn(dsn: SecretStr) -> None:
+def require_dsn(dsn: SecretStr, variable: str = "HEADRACE_POSTGRES") -> None:
     """Refuse a connection string that is none, without repeating it.
 
     Raises:  UsageError.
@@ -37,7 +37,7 @@ def require_dsn(dsn: SecretStr) -> None:
     except psycopg.ProgrammingError:
         # The driver's message quotes the string, password and all.
         raise UsageError(
-            "HEADRACE_POSTGRES: expected postgresql://user:password@host:port/database, "
+            f"{variable}: expected postgresql://user:password@host:port/database, "
             "found something else (not shown: it may hold a password)"
         ) from None
 

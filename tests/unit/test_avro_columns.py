@@ -128,6 +128,32 @@ def test_null_and_another_header_send_a_column_the_slow_way_and_lose_none() -> N
     ]
 
 
+def test_a_decoder_that_keeps_tombstones_gives_a_row_of_nulls_for_each() -> None:
+    schema = schema_of("long", "string")
+    good, odd = HEADER + b"\x02\x02a", HEADER + b"\x80"
+    values = ByteColumn(pa.array([None, good, odd, None, good, b""], pa.binary()))
+
+    decoded = Decoder(schema, {7: schema}.__getitem__, keeps_tombstones=True).decode(values)
+
+    assert decoded.records.schema == schema.arrow
+    assert decoded.records.to_pydict() == {"x0": [None, 1, None, 1], "x1": [None, "a", None, "a"]}
+    assert decoded.rows.tolist() == [0, 1, 3, 4]
+    assert [(one.row, one.cause) for one in decoded.bad] == [
+        (2, "not_avro"),
+        (5, "not_confluent_framed"),
+    ]
+
+
+def test_a_column_of_tombstones_alone_is_rows_of_nulls() -> None:
+    schema = schema_of("long")
+    values = ByteColumn(pa.nulls(3, pa.binary()))
+
+    decoded = Decoder(schema, {7: schema}.__getitem__, keeps_tombstones=True).decode(values)
+
+    assert decoded.records.to_pydict() == {"x0": [None] * 3}
+    assert decoded.rows.tolist() == [0, 1, 2]
+
+
 def test_number_longer_than_it_need_be_is_read_all_the_same() -> None:
     schema = schema_of("long")
 

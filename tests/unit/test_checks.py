@@ -125,6 +125,21 @@ MISTAKES = {
         TOPICS, '"bar.v1", key=("symbol",)', '"bar.v1", key=("symbol",), spoken=True',
         "spoken-written", ("s.bar.v1", "step bars"),
     ),
+    "step that writes what a load does": Mistake(
+        TOPICS, '"bar.v1", key=("symbol",)', '"bar.v1", key=("symbol",), reference=True',
+        "topology-loads", ("s.bar.v1", "step bars", "headrace reference load"),
+    ),
+    "rows that expire": Mistake(
+        TOPOLOGY, "reads=(t.FRAME,)",
+        'reads=(t.FRAME, t.Topic("s.row.v1", "bar.v1", key=("symbol",), reference=True))',
+        "reference-compact", ("s.row.v1", 'cleanup="compact"'),
+    ),
+    "rows that operators say": Mistake(
+        TOPOLOGY, "reads=(t.FRAME,)",
+        'reads=(t.FRAME, t.Topic("s.row.v1", "bar.v1", key=("symbol",), cleanup="compact",'
+        " reference=True, spoken=True))",
+        "reference-spoken", ("s.row.v1", "topic of its own"),
+    ),
     "challenger that is not there": Mistake(
         TOPOLOGY, 'Step("read", read,',
         'Step("read", lambda batch, model, challengers: None,'

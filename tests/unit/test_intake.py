@@ -11,6 +11,7 @@ import pytest
 
 from headrace import limits
 from headrace.avro.wire import Decoded
+from headrace.errors import TransientError
 from headrace.kafka.consumer import Rebalance
 from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
 from headrace.runtime.intake import Intake
@@ -30,6 +31,7 @@ class FakeClient:
         self.due: list[tuple[str, Sequence[Place]]] = []
         self.commits: list[Offsets] = []
         self.refused: Offsets = {}
+        self.most_a_poll = 1_000
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self.rebalance = rebalance
@@ -42,13 +44,14 @@ class FakeClient:
         self.due.clear()
         parts = []
         for place, position in self.positions.items():
-            offsets = np.arange(position, self.log[place])
+            end = min(self.log[place], position + self.most_a_poll)
+            offsets = np.arange(position, end)
             values: list[bytes | None] = [str(offset).encode() for offset in offsets]
             if values:
                 parts.append(
                     RawPart(*place, values, [None] * len(values), offsets, np.zeros_like(offsets))
                 )
-            self.positions[place] = self.log[place]
+            self.positions[place] = end
         return Fetched(parts, dict(self.positions))
 
     def start(self, starts: Offsets) -> None:
@@ -110,18 +113,22 @@ class AsText:
         return Decoded(pa.record_batch({"value": list(values)}), rows, [])
 
 
-def intake_on(client: FakeClient) -> Intake:
+def intake_on(
+    client: FakeClient, places: Sequence[Place] = (KEPT, MOVED), first: Sequence[str] = ()
+) -> Intake:
+    topics = sorted({topic for topic, _ in places})
     intake = Intake(
         "lane",
         owner="step",
-        topics=[TOPIC],
+        topics=topics,
         consumer=client,  # type: ignore[arg-type]  # a fake
-        decoders={TOPIC: AsText()},  # type: ignore[dict-item]  # a fake
+        decoders={topic: AsText() for topic in topics},  # type: ignore[misc]  # fakes
         stats=Stats(),
         unit_of=lambda place: place[1],
+        first=first,
     )
     intake.join(FakeWorker())  # type: ignore[arg-type]  # a fake
-    client.due.append(("assigned", [KEPT, MOVED]))
+    client.due.append(("assigned", list(places)))
     return intake
 
 
@@ -205,3 +212,53 @@ def test_an_offset_of_a_place_that_is_gone_is_not_told_again(
     offsets_read(intake, KEPT, 2)
 
     assert client.commits == [{MOVED: 1}]
+
+
+ROWS = ("test.row.v1", 0)
+
+
+def read_in_order(intake: Intake, reads: int) -> list[tuple[str, int, int]]:
+    """Return topic, partition and count of records of each read."""
+    parts = [part for _ in range(reads) for part in intake.read().parts]
+    return [(part.topic, part.partition, len(part)) for part in parts]
+
+
+def test_rows_of_a_reference_topic_are_read_to_their_end_before_the_stream() -> None:
+    client = FakeClient({ROWS: 5, KEPT: 2, MOVED: 2})
+    client.most_a_poll = 2
+    intake = intake_on(client, [KEPT, ROWS, MOVED], first=[ROWS[0]])
+
+    found = read_in_order(intake, 6)
+
+    mine = [(topic, count) for topic, partition, count in found if partition == 0]
+    assert mine == [(ROWS[0], 2), (ROWS[0], 2), (ROWS[0], 1), (TOPIC, 2)]
+    assert (*MOVED, 2) in found[:2]  # the other task has no rows to wait for
+    assert not intake.is_restoring
+
+
+def test_a_reference_topic_without_rows_holds_nobody_up() -> None:
+    client = FakeClient({ROWS: 0, KEPT: 2})
+    intake = intake_on(client, [KEPT, ROWS], first=[ROWS[0]])
+
+    assert read_in_order(intake, 4) == [(*KEPT, 2)]
+
+
+def test_a_stream_that_was_begun_is_not_held_up_by_rows_that_come_later() -> None:
+    client = FakeClient({ROWS: 1, KEPT: 2})
+    intake = intake_on(client, [KEPT, ROWS], first=[ROWS[0]])
+    read_in_order(intake, 4)
+
+    client.log |= {ROWS: 9, KEPT: 3}
+    client.most_a_poll = 1
+
+    assert read_in_order(intake, 1) == [(*ROWS, 1), (*KEPT, 1)]
+
+
+def test_rows_that_are_not_read_in_time_stop_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REFERENCE_WAIT_S_MAX", 0.0)
+    client = FakeClient({ROWS: 5, KEPT: 2})
+    client.most_a_poll = 1
+    intake = intake_on(client, [KEPT, ROWS], first=[ROWS[0]])
+
+    with pytest.raises(TransientError, match=r"test\.row\.v1, partition 0: not read to offset 5"):
+        read_in_order(intake, 4)

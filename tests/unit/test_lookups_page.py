@@ -1,0 +1,29 @@
+"""The code blocks of docs/lookups.md run, with the sample project's agent at hand."""
+
+import importlib
+import re
+
+import pytest
+
+from headrace import Step, Topic
+from headrace.project import Project
+from tests.repository_files import ROOT
+from tests.sample_project import as_only_project
+
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_code_on_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    blocks = BLOCK.findall((ROOT / "docs" / "lookups.md").read_text())
+    with as_only_project():
+        topology = Project(ROOT / "tests" / "projects" / "enrich").topology("enrich")
+        agent = importlib.import_module("agents.price_trades")
+        (priced,) = topology.steps[0].writes
+        names: dict[str, object] = {"Topic": Topic, "Step": Step, "PRICED": priced}
+        names |= vars(agent)
+
+        for block in blocks:
+            exec(compile(block, "docs/lookups.md", "exec"), names)  # noqa: S102 (it is our own page)
+
+    assert len(blocks) == 2
