@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from math import inf
 from queue import SimpleQueue
 from time import monotonic
@@ -14,12 +13,13 @@ import structlog
 from headrace import limits
 from headrace.avro.wire import Decoder
 from headrace.batch import Part
-from headrace.errors import InvariantError, TransientError
+from headrace.errors import InvariantError
 from headrace.kafka.consumer import Consumer, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
 from headrace.kafka.offsets import GroupMetadata, in_log
 from headrace.runtime.chain import Dead
 from headrace.runtime.decoding import decode_part
+from headrace.runtime.starts import Start, Starts
 from headrace.runtime.stats import Stats
 from headrace.runtime.work import Unit, Work
 
@@ -59,22 +59,6 @@ class Worker(Protocol):
 
     def abandon(self) -> None:
         """Let go of everything without a commit: others have it already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """From where a place is to be read, under which claim."""
-
-    offset: int
-    claim: int
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """To where a place is read before others of its unit; `deadline_s` is monotonic."""
-
-    offset: int
-    deadline_s: float
 
 
 class Intake:
@@ -123,9 +107,7 @@ class Intake:
         self._stood_by = frozenset(stand_by)
         self._places: dict[Unit, set[Place]] = {}
         self._restores: dict[Unit, Future[Any]] = {}
-        self._due: dict[Place, Start] = {}
-        self._first = frozenset(first)
-        self._until: dict[Place, Until] = {}
+        self._starts = Starts(lane, first, unit_of)
         self._claims: dict[Place, int] = {}
         self._claims_made = 0
         self.read_to: Offsets = {}
@@ -135,7 +117,7 @@ class Intake:
     @property
     def is_restoring(self) -> bool:
         """Say whether there are partitions that are not read yet, for want of their state."""
-        return bool(self._restores or self._due)
+        return bool(self._restores or self._starts)
 
     def join(self, worker: Worker) -> None:
         """Join the consumer group."""
@@ -149,7 +131,7 @@ class Intake:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
         self._start_restored()
         self._rewind()
-        self._start_due()
+        self._begin_ready()
         self._throttle()
         fetched = self._consumer.poll(self._records_max, wait_s)
         self._note_group()
@@ -242,8 +224,7 @@ class Intake:
             restore = self._restores.pop(unit, None)
             if restore is not None:
                 self._worker.discard(restore)
-        self._due = {p: start for p, start in self._due.items() if p not in gone}
-        self._until = {p: until for p, until in self._until.items() if p not in gone}
+        self._starts.drop(gone)
         self._claims = {p: claim for p, claim in self._claims.items() if p not in gone}
         self.read_to = {p: offset for p, offset in self.read_to.items() if p not in gone}
         self._told = {p: offset for p, offset in self._told.items() if p not in gone}
@@ -292,37 +273,18 @@ class Intake:
         known = (self._consumer.committed(unknown) if unknown else {}) | starts
         for place, claim in claims.items():
             low, high = self._consumer.bounds(*place)
-            self._due[place] = Start(in_log(place, known.get(place, low), low, high), claim)
-            if place[0] in self._first:
-                self._until[place] = Until(high, monotonic() + limits.REFERENCE_WAIT_S_MAX)
+            offset = in_log(place, known.get(place, low), low, high)
+            self._starts.add(Start(place, offset, claim), high)
+            self.read_to.pop(place, None)  # of the last reading: what goes first is read again
 
-    def _start_due(self) -> None:
-        """Begin to read, of each unit first what has to be read before the rest."""
-        waiting = self._waiting()
-        for place, start in list(self._due.items()):
-            if place[0] not in self._first and self._unit_of(place) in waiting:
-                continue
-            del self._due[place]
-            self._consumer.start({place: start.offset})
-            log.info("reading", lane=self._lane, place=place, offset=start.offset)
-            self._paused.discard(place)
-            self.read_to[place] = start.offset
-            self._claims[place] = start.claim
-
-    def _waiting(self) -> set[Unit]:
-        """Return the units of which something is not read yet that is read before the rest.
-
-        Without it a record of a stream would miss rows that had been there long before.
-        """
-        behind = {p: u for p, u in self._until.items() if self.read_to.get(p, -1) < u.offset}
-        for (topic, partition), until in behind.items():
-            if monotonic() > until.deadline_s:
-                raise TransientError(
-                    f"lane {self._lane}: topic {topic}, partition {partition}: not read to offset "
-                    f"{until.offset} within {limits.REFERENCE_WAIT_S_MAX} s of its start"
-                )
-        self._until = behind
-        return {self._unit_of(place) for place in behind}
+    def _begin_ready(self) -> None:
+        """Begin to read what may be read by now."""
+        for start in self._starts.take_ready(self.read_to):
+            self._consumer.start({start.place: start.offset})
+            log.info("reading", lane=self._lane, place=start.place, offset=start.offset)
+            self._paused.discard(start.place)
+            self.read_to[start.place] = start.offset
+            self._claims[start.place] = start.claim
 
     def _throttle(self) -> None:
         """Stop reading inputs that are far ahead of the ones they are merged with."""
@@ -347,7 +309,7 @@ class Intake:
         offsets = self._refused()
         while not self.committed.empty():
             offsets |= self.committed.get()
-        owned = self._claims.keys() | self._due.keys()
+        owned = self._claims.keys() | self._starts.places
         mine = {place: offset for place, offset in offsets.items() if place in owned}
         if mine:
             self._told |= mine
