@@ -36,7 +36,7 @@ class Topic:
     `writers` says whether several steps may write to it; `compatibility` what `headrace check`
     holds a changed schema to, in the words of Confluent's registry. A topic that is `spoken` has no
     records but what operators say (`Control`): a step that reads one other topic beside it sees one
-    order, as long as nothing is said.
+    order, as long as nothing is said. `letters` names its dead letter topic, `NAME.dead` if empty.
     """
 
     name: str
@@ -48,11 +48,12 @@ class Topic:
     writers: Literal["one", "many"] = "one"
     compatibility: Compatibility = "BACKWARD"
     spoken: bool = False
+    letters: str = ""
 
     @property
     def dead(self) -> str:
         """Return the name of the topic's dead letter topic."""
-        return f"{self.name}.dead"
+        return self.letters or f"{self.name}.dead"
 
     @property
     def partition_key(self) -> tuple[str, ...]:

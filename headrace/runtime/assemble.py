@@ -201,6 +201,7 @@ class Assembly:
             owner=owner,
             layouts=layouts,
             stats=stats,
+            dead_topics={topic.name: topic.dead for topic in self._topology.topics},
         )
 
     def _committer(self, name: str, run: Sequence[Step], owner: str) -> tuple[Producer, Committer]:
