@@ -17,7 +17,7 @@ from headrace import limits
 from headrace.avro.wire import Decoded
 from headrace.kafka.consumer import Rebalance
 from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
-from headrace.runtime.intake import Intake
+from headrace.runtime.intake import NO_ENDS, Intake
 from headrace.runtime.stats import Stats
 from headrace.runtime.work import Unit
 
@@ -35,6 +35,7 @@ class FakeClient:
         self.spoil: dict[Place, int] = {}
         self.commits: list[Offsets] = []
         self.refused: Offsets = {}
+        self.paused: set[Place] = set()
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self.rebalance = rebalance
@@ -73,6 +74,9 @@ class FakeClient:
 
     def committed(self, places: Sequence[Place]) -> Offsets:
         return {}
+
+    def pause(self, places: Sequence[Place]) -> None:
+        self.paused |= set(places)
 
     def lag(self, offsets: Offsets) -> int:
         return 0
@@ -117,7 +121,7 @@ class AsText:
         return Decoded(pa.record_batch({"value": list(values)}), rows, [])
 
 
-def intake_on(client: FakeClient) -> Intake:
+def intake_on(client: FakeClient, ends: Mapping[Place, int] = NO_ENDS) -> Intake:
     intake = Intake(
         "lane",
         owner="step",
@@ -126,6 +130,7 @@ def intake_on(client: FakeClient) -> Intake:
         decoders={TOPIC: AsText()},  # type: ignore[dict-item]  # a fake
         stats=Stats(),
         unit_of=lambda place: place[1],
+        ends=ends,
     )
     intake.join(FakeWorker())  # type: ignore[arg-type]  # a fake
     client.due.append(("assigned", [KEPT, MOVED]))
@@ -219,3 +224,35 @@ def test_an_offset_of_a_place_that_is_gone_is_not_told_again(
     offsets_read(intake, KEPT, 2)
 
     assert client.commits == [{MOVED: 1}]
+
+
+def test_what_lies_behind_an_end_is_not_read_and_the_place_counts_as_read_to_it() -> None:
+    client = FakeClient({KEPT: 10, MOVED: 10})
+    intake = intake_on(client, {KEPT: 4, MOVED: 12})
+
+    assert offsets_read(intake, KEPT, 3) == [0, 1, 2, 3]
+    assert intake.read_to == {KEPT: 4, MOVED: 10}
+    assert client.paused == {KEPT}
+    assert intake.records == {TOPIC: 14}
+
+
+def test_place_that_begins_behind_its_end_is_read_no_further() -> None:
+    client = FakeClient({KEPT: 10, MOVED: 10})
+    intake = intake_on(client, {KEPT: 0, MOVED: 0})
+
+    assert offsets_read(intake, KEPT, 3) == []
+    assert intake.read_to == {KEPT: 0, MOVED: 0}
+
+
+def test_records_before_an_end_are_cut_out_of_what_was_fetched() -> None:
+    offsets = np.array([3, 5, 8])
+    part = RawPart(*KEPT, [b"3", b"5", b"8"], [None] * 3, offsets, offsets)
+    other = RawPart(*MOVED, [b"1"], [None], np.array([1]), np.array([1]))
+    fetched = Fetched([part, other], {KEPT: 11})
+
+    cut = fetched.before({KEPT: 8})
+
+    assert [each.values for each in cut.parts] == [[b"3", b"5"], [b"1"]]
+    assert cut.read_to() == {KEPT: 8, MOVED: 2}
+    assert fetched.behind({KEPT: 8}) == [KEPT]
+    assert fetched.before({KEPT: 11}) is fetched

@@ -32,7 +32,7 @@ def test_version_reads_the_inputs_and_writes_topics_of_its_own(candles: Topology
     assert [topic.name for topic in found.step("rolling").writes] == [
         "candle.minute.v1.next", "candle.hour.v1.next",
     ]  # fmt: skip
-    assert not (found.sinks or found.gateways or found.panels)
+    assert (found.sinks, found.gateways, found.panels) == ((), (), ())
 
 
 def test_nothing_that_a_version_writes_is_the_main_lines(candles: Topology) -> None:
