@@ -39,6 +39,7 @@ def worker(
     # Faust and what it brings along are only loaded where they are used.
     from headrace.runtime.app import run_worker
     from headrace.runtime.assemble import Assembly, Choice
+    from headrace.versions.beginning import require_own
     from headrace.versions.versioned import versioned
 
     log_to_stderr()
@@ -51,6 +52,8 @@ def worker(
         chosen, choice = versioned(chosen, version, choice.steps), Choice(fuse=fused)
     needed = {"kafka", *(sink.name for sink in choice.chosen_sinks(chosen))}
     with connected(settings, only=frozenset(needed)) as endpoints:
+        if version is not None:
+            require_own(endpoints.kafka, chosen)
         run_worker(
             Assembly(found, chosen, settings, endpoints).app(choice, web_port or settings.web_port)
         )

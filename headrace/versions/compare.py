@@ -10,9 +10,10 @@ from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
 from headrace.errors import UsageError
 from headrace.faults.compare import Group
-from headrace.faults.records import OFFSET, PARTITION, TIME_MS, TopicRecords, read_log, records_of
+from headrace.faults.records import OFFSET, PARTITION, TIME_MS, TopicRecords, records_of
 from headrace.faults.same_stream import same_streams
 from headrace.kafka.fetched import RawPart
+from headrace.kafka.read_all import read_all
 from headrace.project import Project
 from headrace.topology import Topic
 from headrace.versions.alignment import Agreement, Bounds, Example
@@ -121,7 +122,7 @@ def _records(
     decoder = Decoder(schema, registry.schema)
     parts: dict[str, list[RawPart]] = {left.name: [], right.name: []}
     records = 0
-    for part in read_log(bootstrap, {topic.name: topic.partitions for topic in (left, right)}):
+    for part in read_all(bootstrap, {topic.name: topic.partitions for topic in (left, right)}):
         records += len(part.values)
         if records > limits.TABLE_RECORDS_MAX:
             raise UsageError(

@@ -1,10 +1,8 @@
 """A topology under another name: the same records, in topics and groups of its own."""
 
-import subprocess
-import sys
-
 import pytest
 
+from headrace.cli.worker import _require_steps_only
 from headrace.errors import TopologyError, UsageError
 from headrace.project import Project
 from headrace.runtime.assemble import Choice
@@ -95,12 +93,11 @@ def test_main_line_is_the_topology_itself(candles: Topology) -> None:
     assert line(candles, "main") is candles
 
 
-@pytest.mark.parametrize("option", ["--sink=redis", "--gateway=paper"])
-def test_version_reaches_nothing_beyond_kafka(option: str) -> None:
-    command = [sys.executable, "-m", "headrace", "worker", "candles", "--version=next", option]
-    done = subprocess.run(
-        command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=120
-    )
-
-    assert done.returncode == 2
-    assert "version next: expected steps alone" in done.stderr
+@pytest.mark.parametrize(
+    ("choice", "found"),
+    [(Choice(sinks=("redis",)), "--sink redis"), (Choice(gateways=("paper",)), "--gateway paper")],
+)
+def test_version_reaches_nothing_beyond_kafka(choice: Choice, found: str) -> None:
+    _require_steps_only(Choice(steps=("ingest",)), "next")
+    with pytest.raises(UsageError, match=f"version next: expected steps alone, found {found};"):
+        _require_steps_only(choice, "next")
