@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +35,15 @@ Name = Annotated[str, typer.Argument(help="A version.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    version: str
+    steps: str
+    members: list[str]
+    lag: int
+    records: dict[str, int]
+
+
 @app.command("list")
 def list_versions(
     topology: TopologyName, as_json: AsJson = False, project: ProjectFolder = HERE
@@ -44,30 +53,24 @@ def list_versions(
     from headrace.up.lag import LagWatch
     from headrace.versions.kept import chain_states, kept_versions
 
-    rows = []
+    rows: list[_Row] = []
     with _kafka(topology, project) as (_, chosen, servers):
         existing = Admin(servers.kafka).partitions()
         for version in kept_versions(chosen, existing):
             written = {name: n for name, n in version.written.items() if name in existing}
-            records = LagWatch(servers.kafka, ()).counts(written)
+            counts = LagWatch(servers.kafka, ()).counts(written)
             for state in chain_states(servers.kafka, version):
-                row = {"version": version.name, "steps": state.chain.name}
-                row |= {"members": list(state.members), "lag": state.lag}
-                rows.append(row | {"records": {n: records.get(n, 0) for n in state.chain.outputs}})
-            rows += [
-                {"version": version.name, "steps": f"? {name}", "members": [], "lag": 0}
-                | {"records": {}}
-                for name in version.unknown
-            ]
+                records = {name: counts.get(name, 0) for name in state.chain.outputs}
+                members = list(state.members)
+                rows.append(_Row(version.name, state.chain.name, members, state.lag, records))
+            rows += [_Row(version.name, f"? {name}", [], 0, {}) for name in version.unknown]
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
     table = Table("version", "steps", "members", "lag", "records")
     for row in rows:
-        records = ", ".join(f"{name} {count:,}" for name, count in row["records"].items())
-        table.add_row(
-            row["version"], row["steps"], str(len(row["members"])), f"{row['lag']:,}", records
-        )
+        said = ", ".join(f"{name} {count:,}" for name, count in row.records.items())
+        table.add_row(row.version, row.steps, str(len(row.members)), f"{row.lag:,}", said)
     Console().print(table if rows else f"no state of {topology} in Kafka")
 
 
@@ -185,8 +188,8 @@ def _tell(comparison: "Comparison", left: str, right: str) -> None:
     table = Table("topic", left, right, *columns)
     for each in comparison.topics:
         found = each.agreement
-        counts = (each.left, each.right, found.equal, found.differing, found.only_left)
-        counts += (found.only_right, found.out_of_order, found.outside)
+        counts = [each.left, each.right, found.equal, found.differing, found.only_left]
+        counts += [found.only_right, found.out_of_order, found.outside]
         name = each.topic if each.is_decided else f"{each.topic} *"
         table.add_row(name, *(f"{count:,}" for count in counts))
     console.print(table)

@@ -8,7 +8,7 @@ from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
 from headrace.kafka.offsets import OffsetQuery
 from headrace.runtime.assemble import Choice
-from headrace.runtime.topics import app_name
+from headrace.runtime.topics import app_name, gateway_changelog_topic
 from headrace.topology import Step, Topology
 from headrace.versions.chains import KeptChain, input_places
 from headrace.versions.versioned import MAIN, line
@@ -62,8 +62,9 @@ def kept_versions(topology: Topology, topics: Iterable[str]) -> list[KeptVersion
     pattern = re.compile(
         rf"{re.escape(app_name(topology))}\.(?:(?P<version>[^.]+)\.)?(?P<steps>[^.]+)\.changelog"
     )
+    gateways = {gateway_changelog_topic(topology, each.name) for each in topology.gateways}
     changelogs: dict[str, list[str]] = {MAIN: []}
-    for topic in sorted(topics):
+    for topic in sorted(set(topics) - gateways):
         if found := pattern.fullmatch(topic):
             changelogs.setdefault(found["version"] or MAIN, []).append(topic)
     versions = [_kept(topology, name, found) for name, found in changelogs.items()]

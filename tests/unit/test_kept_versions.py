@@ -4,6 +4,7 @@ import pytest
 
 from headrace.errors import UsageError
 from headrace.project import Project
+from headrace.runtime.topics import gateway_changelog_topic
 from headrace.topology import Topology
 from headrace.versions.drop import dropped_topics
 from headrace.versions.kept import KeptVersion, choice_of, given_topics, kept_versions, narrowed
@@ -88,6 +89,13 @@ def test_nothing_of_others_goes_with_a_version(candles: Topology) -> None:
     ]  # fmt: skip
 
     assert dropped_topics(candles, "v2", [*own, *kept]) == sorted(own)
+
+
+def test_state_of_a_gateway_is_no_versions(gateway_graph: Topology) -> None:
+    (gateway,) = gateway_graph.gateways
+    changelog = gateway_changelog_topic(gateway_graph, gateway.name)
+
+    assert kept_versions(gateway_graph, [changelog]) == []
 
 
 @pytest.mark.parametrize("step", ["execution", "risk"])
