@@ -1,7 +1,6 @@
 """`headrace replay`: a range of the input once more, in topics of a version."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -76,7 +75,7 @@ def replay(
         dead = {t.dead: t.partitions for t in chosen.topics}
         counts = LagWatch(endpoints.kafka, ()).counts(written | dead)
     told = {
-        "read": {topic: done.read[topic] for topic, _ in Counter(p[0] for p in starts).items()},
+        "read": {topic: done.read.get(topic, 0) for topic, _ in starts},
         "written": {name: counts[name] for name in written},
         "dead": {name: counts[name] for name in dead if counts[name]},
         "held": dict(done.held),

@@ -20,6 +20,9 @@ from headrace.versions.chains import (
 from headrace.versions.handover import Successor, hand_over
 from headrace.versions.places import LATEST, Where, offsets_at
 
+BEGIN = "begin"
+"""What the group that notes where a version began is called, behind the version's name."""
+
 
 def begin(bootstrap: str, topology: Topology, choice: Choice, where: Where) -> Offsets:
     """Lay a version down, empty, at a place of its inputs; return from where it reads those.
@@ -47,7 +50,7 @@ def begin(bootstrap: str, topology: Topology, choice: Choice, where: Where) -> O
 
 def begin_group(topology: Topology) -> str:
     """Return the group that notes where a version began."""
-    return f"{app_name(topology)}.begin"
+    return f"{app_name(topology)}.{BEGIN}"
 
 
 def begun_at(bootstrap: str, topology: Topology, places: Sequence[Place]) -> Offsets:

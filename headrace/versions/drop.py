@@ -9,6 +9,7 @@ from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
 from headrace.runtime.topics import app_name
 from headrace.topology import Topology
+from headrace.versions.beginning import BEGIN
 from headrace.versions.chains import require_stopped
 from headrace.versions.kept import KeptVersion
 from headrace.versions.versioned import MAIN, require_name, versioned
@@ -16,7 +17,7 @@ from headrace.versions.versioned import MAIN, require_name, versioned
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """What is to go: topics and groups of Kafka, and the prefix of folders of state."""
+    """What is to go: topics and groups of Kafka, and what folders' names begin with."""
 
     topics: Sequence[str]
     groups: Sequence[str]
@@ -36,7 +37,8 @@ def plan_drop(bootstrap: str, topology: Topology, version: KeptVersion) -> Drop:
     admin = Admin(bootstrap)
     prefix = f"{app_name(topology)}.{version.name}."
     groups = [group for group in admin.groups() if group.startswith(prefix)]
-    require_stopped(bootstrap, groups, "stop the workers of the version first")
+    lanes = [group for group in groups if group != f"{prefix}{BEGIN}"]
+    require_stopped(bootstrap, lanes, "stop the workers of the version first")
     topics = dropped_topics(topology, version.name, admin.partitions())
     return Drop(topics, groups, prefix)
 
@@ -62,5 +64,6 @@ def drop(bootstrap: str, planned: Drop, home: Path) -> None:
     admin = Admin(bootstrap)
     admin.delete_groups(planned.groups)
     admin.delete_topics(planned.topics)
-    for folder in (home / "state").glob(f"{planned.prefix}*"):
+    folders = [*(home / "state").glob(f"{planned.prefix}*"), home / "faust" / planned.prefix[:-1]]
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
