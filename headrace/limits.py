@@ -114,6 +114,13 @@ MERGE_RECORDS_MAX = 131_072
 MERGE_WAIT_S_MAX = 20.0
 """How long a merge waits for a record before it is found out whether it can still come."""
 
+REPLAY_STILL_S_MAX = 120.0
+"""A replay that gets no further for so long will not end: compiling kernels, a broker's restart and
+a merge that waits are all shorter."""
+
+REPLAY_HELD_S = 5.0
+"""How long nothing may move before what merges hold back, at the end of a replay, stays so."""
+
 DETAIL_CHARACTERS_MAX = 2_000
 """Length of a cause's text in the header of a dead letter."""
 

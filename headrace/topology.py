@@ -39,6 +39,7 @@ class Topic:
     order, as long as nothing is said. A topic that is a `reference` holds the rows of a table from
     outside, all of them in every partition, written by `headrace reference load`; a record without
     a value says that the row of its key is gone. Steps read it behind a stream (docs/lookups.md).
+    `letters` names its dead letter topic, `NAME.dead` if empty.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Topic:
     compatibility: Compatibility = "BACKWARD"
     spoken: bool = False
     reference: bool = False
+    letters: str = ""
 
     @property
     def is_aside(self) -> bool:
@@ -63,7 +65,7 @@ class Topic:
     @property
     def dead(self) -> str:
         """Return the name of the topic's dead letter topic."""
-        return f"{self.name}.dead"
+        return self.letters or f"{self.name}.dead"
 
     @property
     def partition_key(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from headrace.letters.letter import Letter
 from headrace.letters.pending import Fate, PendingLetters
 from headrace.project import Project
 from headrace.settings import Settings
+from headrace.versions.versioned import MAIN, line
 
 SHOWN = 10
 SHOWN_CHARACTERS_MAX = 2_000
@@ -37,6 +38,7 @@ OfTopic = Annotated[
 ]
 OfCause = Annotated[str | None, typer.Option("--cause", help="Only letters with this cause.")]
 OfStep = Annotated[str | None, typer.Option("--step", help="Only letters this step gave up.")]
+OfVersion = Annotated[str, typer.Option("--version", help="Letters of this version's own.")]
 AT_MOST = typer.Option("--limit", min=1, help="At most so many.")
 
 
@@ -45,12 +47,13 @@ def list_letters(
     topology: TopologyName,
     topic: OfTopic = None,
     as_json: AsJson = False,
+    version: OfVersion = MAIN,
     project: ProjectFolder = HERE,
 ) -> None:
     """Count the letters nobody has dealt with, by topic, step and cause."""
     counts: Counter[tuple[str, str, str]] = Counter()
     last: dict[tuple[str, str, str], Letter] = {}
-    with _pending(topology, topic, project) as pending:
+    with _pending(topology, topic, project, version) as pending:
         for letter in pending.read():
             kind = (letter.topic, letter.step, letter.cause)
             counts[kind] += 1
@@ -82,10 +85,11 @@ def show(
     cause: OfCause = None,
     step: OfStep = None,
     limit: Annotated[int, AT_MOST] = SHOWN,
+    version: OfVersion = MAIN,
     project: ProjectFolder = HERE,
 ) -> None:
     """Print letters, a JSON object a line: where from, why, and the record as it was."""
-    with _pending(topology, topic, project) as pending:
+    with _pending(topology, topic, project, version) as pending:
         chosen = filter(_chooser(cause, step), pending.read())
         for letter in islice(chosen, limit):
             sys.stdout.write(json.dumps(_as_json(letter)) + "\n")
@@ -131,9 +135,11 @@ def _deal(
 
 
 @contextmanager
-def _pending(name: str, topic: str | None, project: Path) -> Iterator[PendingLetters]:
+def _pending(
+    name: str, topic: str | None, project: Path, version: str = MAIN
+) -> Iterator[PendingLetters]:
     log_to_stderr()
-    topology = Project(Path(project)).topology(name)
+    topology = line(Project(Path(project)).topology(name), version)
     topics = [each for each in topology.topics if topic is None or each.name == topic]
     if not topics:
         names = ", ".join(each.name for each in topology.topics)

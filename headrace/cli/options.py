@@ -32,6 +32,13 @@ StepNames = Annotated[
 ]
 Fused = Annotated[bool, typer.Option(help="Whether the workers run fused steps.")]
 
+VersionName = Annotated[
+    str | None,
+    typer.Option(
+        "--version", help="Beside the main line: the same inputs, own outputs and state, by a name."
+    ),
+]
+
 HERE = Path()
 
 

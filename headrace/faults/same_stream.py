@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from headrace.runtime.topics import changelog_topic
-from headrace.topology import Step, Topology
+from headrace.topology import Step, Topic, Topology
 
 
 def same_streams(
-    topology: Topology, fields: Mapping[str, Sequence[str]]
+    topology: Topology,
+    fields: Mapping[str, Sequence[str]],
+    given: Sequence[Topic] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Return by topic the fields within whose values a run writes the same records in one order.
 
@@ -15,8 +17,10 @@ def same_streams(
     order: one topic, or several merged by sequence. They keep the order of what caused them within
     a key of each topic on the way, as far as the record (`fields` by topic) still names it.
     Topics that several readers' timing decides are left out: only invariants hold of them.
+    `given` are the topics that are the same in all runs: the source's, if it is None.
     """
-    orders: dict[str, tuple[str, ...]] = {topology.source.topic.name: topology.source.topic.key}
+    same = (topology.source.topic,) if given is None else given
+    orders: dict[str, tuple[str, ...]] = {topic.name: topic.key for topic in same}
     undecided = {
         topic.name
         for step in topology.steps

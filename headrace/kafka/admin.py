@@ -1,6 +1,7 @@
 """Topics, made where missing, and groups: who is in one, and how long a member may be silent."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import structlog
@@ -129,6 +130,56 @@ class Admin:
                 members = []
             found[group] = [each.group_instance_id or each.member_id for each in members]
         return found
+
+    @over_outages
+    def groups(self) -> list[str]:
+        """Return the names of all groups, with members and without."""
+        future = self._client.list_consumer_groups(request_timeout=limits.REQUEST_TIMEOUT_S)
+        try:
+            found = future.result(ANSWER_TIMEOUT_S)
+        except TimeoutError as error:
+            raise self._away(f"groups: no answer in {ANSWER_TIMEOUT_S} s") from error
+        except KafkaException as error:
+            raise self._away(f"groups cannot be listed: {error}") from error
+        return sorted(group.group_id for group in found.valid)
+
+    def delete_groups(self, groups: Sequence[str]) -> None:
+        """Forget groups without members, with their offsets; unknown ones are gone already.
+
+        Raises:  TransientError if one is still there.
+        """
+        if groups:
+            self._delete(
+                "group",
+                self._client.delete_consumer_groups(
+                    list(groups), request_timeout=limits.REQUEST_TIMEOUT_S
+                ),
+                KafkaError.GROUP_ID_NOT_FOUND,
+            )
+
+    def delete_topics(self, topics: Sequence[str]) -> None:
+        """Delete topics; unknown ones are gone already.
+
+        Raises:  TransientError if one is still there.
+        """
+        if topics:
+            self._delete(
+                "topic",
+                self._client.delete_topics(
+                    list(topics), operation_timeout=limits.REQUEST_TIMEOUT_S
+                ),
+                KafkaError.UNKNOWN_TOPIC_OR_PART,
+            )
+
+    def _delete(self, what: str, futures: Mapping[str, Future[None]], unknown: int) -> None:
+        for name, future in futures.items():
+            try:
+                future.result(ANSWER_TIMEOUT_S)
+            except TimeoutError as error:
+                raise self._away(f"{what} {name}: no answer in {ANSWER_TIMEOUT_S} s") from error
+            except KafkaException as error:
+                if error.args[0].code() != unknown:
+                    raise self._away(f"{what} {name} cannot be deleted: {error}") from error
 
     def _create(self, plans: Sequence[TopicPlan], replicas: int) -> None:
         wanted = [

@@ -74,3 +74,20 @@ class Fetched:
         """Return the next offset wanted of every partition this poll says something of."""
         read = {part.place: int(part.offsets[-1]) + 1 for part in self.parts if len(part.offsets)}
         return read | self.ends
+
+    def behind(self, ends: Offsets) -> list[Place]:
+        """Return the partitions of which this poll says something behind these ends."""
+        return [place for place, to in self.read_to().items() if to > ends.get(place, to)]
+
+    def before(self, ends: Offsets) -> "Fetched":
+        """Return what lies before these ends; a partition that goes past its end is read to it."""
+        past = self.behind(ends)
+        if not past:
+            return self
+        parts = []
+        for part in self.parts:
+            end = ends.get(part.place)
+            kept = None if end is None else int(np.searchsorted(part.offsets, end))
+            if kept is None or kept:
+                parts.append(part if kept is None else part.slice(0, kept))
+        return Fetched(parts, self.ends | {place: ends[place] for place in past})

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import chain
 from pathlib import Path
@@ -193,7 +194,10 @@ def run_worker(app: HeadraceApp) -> None:
 
     Raises:  what made a lane fail, once everything is shut down.
     """
-    worker = faust.Worker(app, loglevel="WARN", quiet=True, override_logging=False)
+    # Its spinner's codes would stand before what a command prints when the worker has ended.
+    worker = faust.Worker(
+        app, loglevel="WARN", quiet=True, override_logging=False, stdout=sys.stderr
+    )
     try:
         with contextlib.suppress(SystemExit):
             worker.execute_from_commandline()

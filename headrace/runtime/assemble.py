@@ -1,8 +1,9 @@
 """From a topology's page to a running worker: schemas, models, topics and lanes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from uuid import uuid4
 
 from headrace.avro.registry import HttpRegistry, Registry, subject_of
@@ -10,6 +11,7 @@ from headrace.avro.wire import Decoder
 from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
 from headrace.kafka.consumer import Consumer, Reader
+from headrace.kafka.fetched import Place
 from headrace.kafka.offsets import OffsetQuery
 from headrace.kafka.producer import Producer
 from headrace.kafka.schema_log import SchemaLog
@@ -21,7 +23,7 @@ from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
 from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gaps import GapWatch
 from headrace.runtime.gateway_lane import gateway_lane
-from headrace.runtime.intake import Intake
+from headrace.runtime.intake import NO_ENDS, Intake
 from headrace.runtime.lane import Lane
 from headrace.runtime.loading import codecs_of, load_step
 from headrace.runtime.processor import ChainProcessor
@@ -116,15 +118,21 @@ class Choice:
 
 
 class Assembly:
-    """Builds the app of one worker process."""
+    """Builds the app of one worker process; steps read before the `ends` of their lane, if any."""
 
     def __init__(
-        self, project: Project, topology: Topology, settings: Settings, endpoints: Endpoints
+        self,
+        project: Project,
+        topology: Topology,
+        settings: Settings,
+        endpoints: Endpoints,
+        ends: Mapping[str, Mapping[Place, int]] = MappingProxyType({}),
     ) -> None:
         self._project = project
         self._topology = topology
         self._settings = settings
         self._endpoints = endpoints
+        self._ends = ends
         # A worker without a name is a member that leaves when it ends.
         self._instance = settings.instance or uuid4().hex[:12]
         self._registry = open_registry(settings, endpoints.kafka)
@@ -158,6 +166,7 @@ class Assembly:
             unit_of=lambda place: place[1],
             stand_by=units if self._settings.standby else (),
             first=[topic.name for step in run for topic in step.reads if topic.reference],
+            ends=self._ends.get(name, NO_ENDS),
         )
         return Lane(
             name,
@@ -201,6 +210,7 @@ class Assembly:
             owner=owner,
             layouts=layouts,
             stats=stats,
+            dead_topics={topic.name: topic.dead for topic in self._topology.topics},
         )
 
     def _committer(self, name: str, run: Sequence[Step], owner: str) -> tuple[Producer, Committer]:

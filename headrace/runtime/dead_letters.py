@@ -1,6 +1,7 @@
 """Where records go that cannot be processed: as they were, with what was wrong in the headers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from headrace import limits
 from headrace.batch import Headers
@@ -9,13 +10,19 @@ from headrace.runtime.chain import Dead
 
 PREFIX = "headrace-"
 
+AS_NAMED: Mapping[str, str] = MappingProxyType({})
 
-def send_dead(producer: Producer, dead: Sequence[Dead]) -> None:
-    """Queue these dead letters, each to the dead letter topic of the topic it came from."""
+
+def send_dead(
+    producer: Producer, dead: Sequence[Dead], topics: Mapping[str, str] = AS_NAMED
+) -> None:
+    """Queue these dead letters, each to the dead letter topic of the topic it came from.
+
+    That is `TOPIC.dead`, unless `topics` has another for it.
+    """
     for letter in dead:
-        producer.send(
-            f"{letter.topic}.dead", [letter.value], [letter.key], headers=[headers_of(letter)]
-        )
+        topic = topics.get(letter.topic, f"{letter.topic}.dead")
+        producer.send(topic, [letter.value], [letter.key], headers=[headers_of(letter)])
 
 
 def headers_of(letter: Dead) -> Headers:

@@ -1,10 +1,12 @@
 """What a lane's reading thread does: which partitions it reads, from where, and what comes in."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from math import inf
 from queue import SimpleQueue
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,7 +17,7 @@ from headrace.avro.wire import Decoder
 from headrace.batch import Part
 from headrace.errors import InvariantError
 from headrace.kafka.consumer import Consumer, Rebalance
-from headrace.kafka.fetched import Offsets, Place, RawPart
+from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
 from headrace.kafka.offsets import GroupMetadata, in_log
 from headrace.runtime.chain import Dead
 from headrace.runtime.decoding import decode_part
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 LAG_S = 0.5
 """How often a lane notes how far it is behind."""
+
+NO_ENDS: Mapping[Place, int] = MappingProxyType({})
 
 
 class Worker(Protocol):
@@ -65,7 +69,7 @@ class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
     Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds`,
-    `committed` and `read_to`.
+    `committed`, `read_to` and `records`.
     """
 
     def __init__(
@@ -81,12 +85,13 @@ class Intake:
         stand_by: Collection[Unit] = (),
         first: Collection[str] = (),
         records_max: int = limits.BATCH_RECORDS_MAX,
+        ends: Mapping[Place, int] = NO_ENDS,
     ) -> None:
         """Read `topics` for a lane.
 
         `unit_of` says with which others a place moves between workers; the units in `stand_by`
         are kept warm while others have them. Of a unit that comes the topics in `first` are read to
-        where they end, before any other.
+        where they end, before any other. Places that have one of `ends` are read before it.
         """
         self.has_joined = False
         self.group: GroupMetadata = None
@@ -103,6 +108,9 @@ class Intake:
         self._decoders = decoders
         self._stats = stats
         self._records_max = records_max
+        self._ends = dict(ends)
+        self.records: Counter[str] = Counter()
+        """Records read so far, by topic; those of an aborted commit are read again."""
         self._unit_of = unit_of
         self._stood_by = frozenset(stand_by)
         self._places: dict[Unit, set[Place]] = {}
@@ -133,7 +141,7 @@ class Intake:
         self._rewind()
         self._begin_ready()
         self._throttle()
-        fetched = self._consumer.poll(self._records_max, wait_s)
+        fetched = self._bounded(self._consumer.poll(self._records_max, wait_s))
         self._note_group()
         self._note_joined()
         self._tell_group()
@@ -144,6 +152,7 @@ class Intake:
         for raw in fetched.parts:
             place = (raw.topic, raw.partition)
             if place in self._claims:
+                self.records[raw.topic] += len(raw.offsets)
                 part, bad = self._decode(raw)
                 dead.extend(bad)
                 if len(part):
@@ -152,6 +161,12 @@ class Intake:
         self._note_lag(read_to)
         claims = {place: self._claims[place] for place in read_to}
         return Work(parts, dead, read_to, claims, is_behind)
+
+    def _bounded(self, fetched: Fetched) -> Fetched:
+        """Leave out what lies behind the ends; what was read to them is not fetched any more."""
+        if past := fetched.behind(self._ends):
+            self._consumer.pause(past)
+        return fetched.before(self._ends)
 
     def _note_group(self) -> None:
         """Learn by what the group knows this member, for the next commit."""
@@ -274,7 +289,7 @@ class Intake:
         for place, claim in claims.items():
             low, high = self._consumer.bounds(*place)
             offset = in_log(place, known.get(place, low), low, high)
-            self._starts.add(Start(place, offset, claim), high)
+            self._starts.add(Start(place, offset, claim), min(high, self._ends.get(place, high)))
             self.read_to.pop(place, None)  # of the last reading: what goes first is read again
 
     def _begin_ready(self) -> None:

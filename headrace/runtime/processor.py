@@ -14,7 +14,7 @@ from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead, LoadedStep, Results
 from headrace.runtime.committer import Committer
-from headrace.runtime.dead_letters import send_dead
+from headrace.runtime.dead_letters import AS_NAMED, send_dead
 from headrace.runtime.emission import send_emission
 from headrace.runtime.gaps import GapWatch
 from headrace.runtime.stats import Stats
@@ -45,6 +45,7 @@ class ChainProcessor:
         owner: str,
         layouts: Mapping[str, str],
         stats: Stats,
+        dead_topics: Mapping[str, str] = AS_NAMED,
     ) -> None:
         self._steps = steps
         self._producer = producer
@@ -55,6 +56,7 @@ class ChainProcessor:
         self._owner = owner
         self._layouts = layouts
         self._stats = stats
+        self._dead_topics = dead_topics
         self._tasks: dict[int, Task] = {}
 
     def restore(self, partition: int, is_lost: Callable[[], bool]) -> Task:
@@ -111,7 +113,7 @@ class ChainProcessor:
 
     def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
         """Run the chain on what was read and queue what comes of it."""
-        send_dead(self._producer, dead)
+        send_dead(self._producer, dead, self._dead_topics)
         by_partition: dict[int, list[Part]] = {partition: [] for _, partition in read_to}
         for part in parts:
             by_partition[part.partition].append(part)
@@ -217,7 +219,7 @@ class ChainProcessor:
                 log.error("merge_gap_skipped", step=name, partition=partition, records=records)
         if results.records_in:
             task.is_dirty = True
-        send_dead(self._producer, results.dead)
+        send_dead(self._producer, results.dead, self._dead_topics)
         for emission in results.emissions:
             send_emission(self._producer, emission)
         self._note(partition, task, parts, results)

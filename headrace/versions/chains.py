@@ -6,6 +6,8 @@ from typing import Self
 
 from headrace.errors import UsageError
 from headrace.kafka.admin import Admin
+from headrace.kafka.fetched import Place
+from headrace.kafka.offsets import places_of_topics
 from headrace.kafka.transaction import fence
 from headrace.runtime.assemble import Choice
 from headrace.runtime.chain import outer_topics
@@ -43,10 +45,36 @@ class KeptChain:
         """Return the names of its steps."""
         return "+".join(step.name for step in self.run)
 
+    @property
+    def outputs(self) -> list[str]:
+        """Return the topics its steps write."""
+        return [topic.name for step in self.run for topic in step.writes]
+
+    @property
+    def places(self) -> list[Place]:
+        """Return every partition it reads."""
+        return places_of_topics(dict.fromkeys(self.inputs, self.partitions))
+
 
 def kept_chains(topology: Topology, choice: Choice) -> list[KeptChain]:
     """Return the chains of the chosen steps, in flow order."""
     return [KeptChain.of(topology, run) for run in choice.runs(topology)]
+
+
+def input_places(chains: Sequence[KeptChain]) -> tuple[list[Place], list[Place]]:
+    """Return the places that chains read: those that come from outside, those they write."""
+    written = {topic for chain in chains for topic in chain.outputs}
+    places = dict.fromkeys(place for chain in chains for place in chain.places)
+    return (
+        [place for place in places if place[0] not in written],
+        [place for place in places if place[0] in written],
+    )
+
+
+def given_places(chain: KeptChain, chains: Sequence[KeptChain]) -> list[Place]:
+    """Return the places one of these chains reads that none of them writes."""
+    given = set(input_places(chains)[0])
+    return [place for place in chain.places if place in given]
 
 
 def require_kept(bootstrap: str, topology: Topology, chains: Iterable[KeptChain]) -> None:

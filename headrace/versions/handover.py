@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import structlog
 
+from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
 from headrace.kafka.offsets import OffsetQuery
 from headrace.kafka.transaction import TransactionalProducer
@@ -30,12 +32,21 @@ class Successor:
     layouts: Mapping[str, str] = field(default_factory=dict)
 
 
+NO_NOTES: Mapping[str, Offsets] = MappingProxyType({})
+
 Succession = tuple[KeptChain, Sequence[Snapshot], Sequence[Successor]]
 """A chain, what it has by partition, and what follows on that."""
 
 
-def hand_over(bootstrap: str, owner: str, successions: Sequence[Succession]) -> None:
+def hand_over(
+    bootstrap: str,
+    owner: str,
+    successions: Sequence[Succession],
+    notes: Mapping[str, Offsets] = NO_NOTES,
+) -> None:
     """Replace state and offsets of stopped chains; all count together or not at all.
+
+    `notes` are offsets of further groups, which nobody reads by.
 
     `owner` names who does it, in the checkpoints and as the producer: a second one fences the
     first. The checkpoints say that it let go, so that the next worker fences nobody.
@@ -46,10 +57,9 @@ def hand_over(bootstrap: str, owner: str, successions: Sequence[Succession]) -> 
     try:
         for chain, found, following in successions:
             _send(producer, owner, chain, found, following)
-            group = OffsetQuery(bootstrap, chain.group)
-            nobody = group.metadata()
-            group.close()
-            producer.add_offsets(_offsets(following), nobody)
+            producer.add_offsets(_offsets(following), _stranger_to(bootstrap, chain.group))
+        for group, offsets in notes.items():
+            producer.add_offsets(offsets, _stranger_to(bootstrap, group))
         producer.commit({}, None)
     finally:
         producer.abort()
@@ -76,6 +86,13 @@ def _send(
             layouts=dict(successor.layouts),
         )
         changelog.send(partition, snapshot.changes_to(successor.pages), checkpoint)
+
+
+def _stranger_to(bootstrap: str, group: str) -> GroupMetadata:
+    query = OffsetQuery(bootstrap, group)
+    metadata = query.metadata()
+    query.close()
+    return metadata
 
 
 def _offsets(following: Sequence[Successor]) -> Offsets:

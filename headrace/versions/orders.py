@@ -21,6 +21,22 @@ def at_gateways(topology: Topology) -> Mapping[str, str]:
     return found
 
 
+def after_gateways(topology: Topology) -> set[str]:
+    """Return the steps that hear of what a gateway reports, by whatever way."""
+    reached = {topic.name for gateway in topology.gateways for topic in gateway.writes}
+    found: set[str] = set()
+    while True:
+        hearing = {
+            step.name
+            for step in topology.steps
+            if step.name not in found and reached & {topic.name for topic in step.reads}
+        }
+        if not hearing:
+            return found
+        found |= hearing
+        reached |= {t.name for step in topology.steps if step.name in hearing for t in step.writes}
+
+
 def before_gateways(topology: Topology) -> set[str]:
     """Return the steps whose outputs lead to a gateway, by whatever way."""
     reached = {topic.name for gateway in topology.gateways for topic in gateway.reads}

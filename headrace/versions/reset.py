@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.errors import UsageError
-from headrace.kafka.fetched import Offsets, Place
+from headrace.kafka.fetched import Offsets
 from headrace.runtime.assemble import Choice
 from headrace.runtime.topics import app_name
 from headrace.topology import Topology
 from headrace.versions.chains import (
     KeptChain,
+    input_places,
     kept_chains,
     require_kept,
     require_stopped,
@@ -33,7 +34,7 @@ class Reset:
     @property
     def written_again(self) -> list[str]:
         """Return the topics whose readers will see again what was written before."""
-        return [topic for chain in self.chains for topic in _written(chain)]
+        return [topic for chain in self.chains for topic in chain.outputs]
 
 
 def plan_reset(bootstrap: str, topology: Topology, choice: Choice, where: Where) -> Reset:
@@ -45,7 +46,7 @@ def plan_reset(bootstrap: str, topology: Topology, choice: Choice, where: Where)
     require_no_orders(topology, [s.name for chain in chains for s in chain.run], where)
     require_kept(bootstrap, topology, chains)
     require_stopped(bootstrap, [chain.group for chain in chains], "stop these workers first")
-    given, inner = _places(chains)
+    given, inner = input_places(chains)
     starts = offsets_at(bootstrap, given, where) | offsets_at(bootstrap, inner, LATEST)
     return Reset(topology, chains, starts)
 
@@ -88,23 +89,3 @@ def reset(bootstrap: str, planned: Reset, state_folder: Path) -> None:
     hand_over(bootstrap, f"{app_name(planned.topology)}.handover", successions)
     for chain in planned.chains:
         shutil.rmtree(state_folder / chain.group, ignore_errors=True)
-
-
-def _places(chains: Sequence[KeptChain]) -> tuple[list[Place], list[Place]]:
-    """Return the places the reset is told of, and those that its own steps write.
-
-    What the latter hold now, the steps will write there again behind it.
-    """
-    written = {topic for chain in chains for topic in _written(chain)}
-    places = [
-        (topic, number)
-        for chain in chains
-        for topic in chain.inputs
-        for number in range(chain.partitions)
-    ]
-    given = [place for place in dict.fromkeys(places) if place[0] not in written]
-    return given, [place for place in dict.fromkeys(places) if place[0] in written]
-
-
-def _written(chain: KeptChain) -> list[str]:
-    return [topic.name for step in chain.run for topic in step.writes]

@@ -97,7 +97,7 @@ def peaks(bootstrap: str, topic: str = PEAK_TOPIC) -> list[tuple[str, int, int, 
 
 
 def expected_peaks(
-    count: int, *, symbols: int = 7, first: int = 0, factor: int = 1
+    count: int, *, symbols: int = 7, first: int = 0, factor: int = 1, every: int = 10
 ) -> list[tuple[str, int, int, int]]:
     """Return the peaks of these ticks, each once, if they begin with an empty state."""
     found = []
@@ -106,7 +106,7 @@ def expected_peaks(
         lots, last = 0, 0
         for sequence, number in enumerate(numbers, start=1):
             lots += 1 + number % 5
-            if sequence % 10 == 0:
+            if sequence % every == 0:
                 found.append((f"S{symbol}", sequence, lots - last, factor * lots))
                 last = lots
     return sorted(found)

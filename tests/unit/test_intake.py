@@ -14,7 +14,7 @@ from headrace.avro.wire import Decoded
 from headrace.errors import TransientError
 from headrace.kafka.consumer import Rebalance
 from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
-from headrace.runtime.intake import Intake
+from headrace.runtime.intake import NO_ENDS, Intake
 from headrace.runtime.stats import Stats
 from headrace.runtime.work import Unit
 
@@ -32,6 +32,7 @@ class FakeClient:
         self.commits: list[Offsets] = []
         self.refused: Offsets = {}
         self.most_a_poll = 1_000
+        self.paused: set[Place] = set()
 
     def subscribe(self, topics: Sequence[str], rebalance: Rebalance) -> None:
         self.rebalance = rebalance
@@ -69,6 +70,9 @@ class FakeClient:
 
     def committed(self, places: Sequence[Place]) -> Offsets:
         return {}
+
+    def pause(self, places: Sequence[Place]) -> None:
+        self.paused |= set(places)
 
     def lag(self, offsets: Offsets) -> int:
         return 0
@@ -114,7 +118,10 @@ class AsText:
 
 
 def intake_on(
-    client: FakeClient, places: Sequence[Place] = (KEPT, MOVED), first: Sequence[str] = ()
+    client: FakeClient,
+    places: Sequence[Place] = (KEPT, MOVED),
+    first: Sequence[str] = (),
+    ends: Mapping[Place, int] = NO_ENDS,
 ) -> Intake:
     topics = sorted({topic for topic, _ in places})
     intake = Intake(
@@ -126,6 +133,7 @@ def intake_on(
         stats=Stats(),
         unit_of=lambda place: place[1],
         first=first,
+        ends=ends,
     )
     intake.join(FakeWorker())  # type: ignore[arg-type]  # a fake
     client.due.append(("assigned", list(places)))
@@ -262,3 +270,42 @@ def test_rows_that_are_not_read_in_time_stop_the_worker(monkeypatch: pytest.Monk
 
     with pytest.raises(TransientError, match=r"test\.row\.v1, partition 0: not read to offset 5"):
         read_in_order(intake, 4)
+
+
+def test_what_lies_behind_an_end_is_not_read_and_the_place_counts_as_read_to_it() -> None:
+    client = FakeClient({KEPT: 10, MOVED: 10})
+    intake = intake_on(client, ends={KEPT: 4, MOVED: 12})
+
+    assert offsets_read(intake, KEPT, 3) == [0, 1, 2, 3]
+    assert intake.read_to == {KEPT: 4, MOVED: 10}
+    assert client.paused == {KEPT}
+    assert intake.records == {TOPIC: 14}
+
+
+def test_place_that_begins_behind_its_end_is_read_no_further() -> None:
+    client = FakeClient({KEPT: 10, MOVED: 10})
+    intake = intake_on(client, ends={KEPT: 0, MOVED: 0})
+
+    assert offsets_read(intake, KEPT, 3) == []
+    assert intake.read_to == {KEPT: 0, MOVED: 0}
+
+
+def test_records_before_an_end_are_cut_out_of_what_was_fetched() -> None:
+    offsets = np.array([3, 5, 8])
+    part = RawPart(*KEPT, [b"3", b"5", b"8"], [None] * 3, offsets, offsets)
+    other = RawPart(*MOVED, [b"1"], [None], np.array([1]), np.array([1]))
+    fetched = Fetched([part, other], {KEPT: 11})
+
+    cut = fetched.before({KEPT: 8})
+
+    assert [each.values for each in cut.parts] == [[b"3", b"5"], [b"1"]]
+    assert cut.read_to() == {KEPT: 8, MOVED: 2}
+    assert fetched.behind({KEPT: 8}) == [KEPT]
+    assert fetched.before({KEPT: 11}) is fetched
+
+
+def test_rows_that_are_read_to_an_end_hold_the_stream_up_no_longer() -> None:
+    client = FakeClient({ROWS: 9, KEPT: 2})
+    intake = intake_on(client, [KEPT, ROWS], first=[ROWS[0]], ends={ROWS: 4})
+
+    assert read_in_order(intake, 4) == [(*ROWS, 4), (*KEPT, 2)]
