@@ -48,9 +48,10 @@ def replay(
     from headrace.up.lag import LagWatch
     from headrace.up.processes import free_port
     from headrace.versions.beginning import begin
-    from headrace.versions.chains import given_places, kept_chains
-    from headrace.versions.places import EARLIEST, LATEST, offsets_at, parse_where
+    from headrace.versions.chains import kept_chains
+    from headrace.versions.places import EARLIEST, LATEST, parse_where
     from headrace.versions.replay import replay as do_replay
+    from headrace.versions.span import end_offsets
     from headrace.versions.versioned import versioned
 
     log_to_stderr()
@@ -63,12 +64,8 @@ def replay(
     begun_s = monotonic()
     with connected(settings, only=frozenset({"kafka"})) as endpoints:
         starts = begin(endpoints.kafka, chosen, choice, begin_at)
-        wanted = offsets_at(endpoints.kafka, list(starts), end_at)
         chains = kept_chains(chosen, choice)
-        ends = {
-            chain.group: {p: max(starts[p], wanted[p]) for p in given_places(chain, chains)}
-            for chain in chains
-        }
+        ends = end_offsets(endpoints.kafka, chains, starts, end_at)
         worker = Assembly(found, chosen, settings, endpoints, ends).app(choice, free_port())
         done = do_replay(worker, endpoints.kafka, chains, ends)
         written = {t.name: t.partitions for step in chosen.steps for t in step.writes}

@@ -12,13 +12,13 @@ from headrace.state.snapshot import Snapshot
 from headrace.topology import Topology
 from headrace.versions.chains import (
     KeptChain,
-    input_places,
     kept_chains,
     require_stopped,
     snapshots,
 )
 from headrace.versions.handover import Successor, hand_over
-from headrace.versions.places import LATEST, Where, offsets_at
+from headrace.versions.places import Where
+from headrace.versions.span import begin_offsets
 
 BEGIN = "begin"
 """What the group that notes where a version began is called, behind the version's name."""
@@ -36,9 +36,8 @@ def begin(bootstrap: str, topology: Topology, choice: Choice, where: Where) -> O
     require_stopped(bootstrap, [chain.group for chain in chains], "stop these workers first")
     found = [snapshots(bootstrap, chain) for chain in chains]
     _require_new(topology, chains, found)
-    given, inner = input_places(chains)
-    starts = offsets_at(bootstrap, given, where)
-    everything = starts | offsets_at(bootstrap, inner, LATEST)
+    starts, inner = begin_offsets(bootstrap, chains, where)
+    everything = starts | inner
     successions = [
         (chain, snapshot, [_successor(chain, everything, p) for p in range(chain.partitions)])
         for chain, snapshot in zip(chains, found, strict=True)

@@ -12,7 +12,6 @@ from headrace.runtime.topics import app_name
 from headrace.topology import Topology
 from headrace.versions.chains import (
     KeptChain,
-    input_places,
     kept_chains,
     require_kept,
     require_stopped,
@@ -20,7 +19,8 @@ from headrace.versions.chains import (
 )
 from headrace.versions.handover import Successor, hand_over
 from headrace.versions.orders import at_gateways, before_gateways
-from headrace.versions.places import LATEST, Where, offsets_at
+from headrace.versions.places import LATEST, Where
+from headrace.versions.span import begin_offsets
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,8 @@ def plan_reset(bootstrap: str, topology: Topology, choice: Choice, where: Where)
     require_no_orders(topology, [s.name for chain in chains for s in chain.run], where)
     require_kept(bootstrap, topology, chains)
     require_stopped(bootstrap, [chain.group for chain in chains], "stop these workers first")
-    given, inner = input_places(chains)
-    starts = offsets_at(bootstrap, given, where) | offsets_at(bootstrap, inner, LATEST)
-    return Reset(topology, chains, starts)
+    starts, inner = begin_offsets(bootstrap, chains, where)
+    return Reset(topology, chains, starts | inner)
 
 
 def require_no_orders(topology: Topology, steps: Sequence[str], where: Where) -> None:
