@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+
 from headrace.batch import Headers, IntArray
 from headrace.byte_column import take
 

@@ -64,7 +64,7 @@ def compare(
 
     Raises:  UsageError if they have no step in common, or read other topics.
     """
-    steps = _common_steps(left, right)
+    steps = _shared_steps(left, right)
     left, right = narrowed(left, steps), narrowed(right, steps)
     before = read_ranges(bootstrap, left), read_ranges(bootstrap, right)
     orders = _orders(project, left, right)
@@ -77,7 +77,7 @@ def compare(
     return Comparison([_compared(*each, bounds) for each in read], bounds)
 
 
-def _common_steps(left: KeptVersion, right: KeptVersion) -> list[str]:
+def _shared_steps(left: KeptVersion, right: KeptVersion) -> list[str]:
     steps = [name for name in left.steps if name in right.steps]
     if not steps:
         raise UsageError(

@@ -6,9 +6,8 @@ from types import MappingProxyType
 
 import structlog
 
-from headrace.kafka.consumer import GroupMetadata
 from headrace.kafka.fetched import Offsets
-from headrace.kafka.offsets import OffsetQuery
+from headrace.kafka.offsets import GroupMetadata, OffsetQuery
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.runtime.task import places_of
 from headrace.state.changelog import Changelog
