@@ -168,6 +168,7 @@ def test_redis_keeps_the_latest_record_of_each_key(done: Done) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_second_recording_of_the_instrument_trades_beside_the_first(
     done_apart: Done, shared_data: Path
 ) -> None:
