@@ -42,7 +42,7 @@ def main() -> int:
     """Run all rounds on each kind of server, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=30 * BATCH_RECORDS)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--server", choices=SERVERS, action="append")
     parser.add_argument("--peer", choices=TITLES, action="append")
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")
