@@ -10,6 +10,7 @@ import pyarrow as pa
 from headrace.operators import Joined, Rows, Sides, operator_table
 from headrace.operators.table import Operator
 from headrace.state.tables import ObjectState, PageKey
+from tests.table_store import keep_changes
 
 LEFT = pa.schema({"name": pa.string()})
 RIGHT = pa.schema({"price": pa.int64(), "note": pa.string()})
@@ -69,11 +70,7 @@ def told(
             emitted.append((first + cause, row["key"], left, right))
         for name, count in found.left_out.counts.items():
             counts[name] = counts.get(name, 0) + count
-        for page, value in state.changes().items():
-            if value is None:
-                del store[page]  # only what was written is deleted
-            else:
-                store[page] = value
+        keep_changes(store, state)
         if batch in restart_after:
             state = table.open()
             state.restore(store)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from headrace.operators import Hopping, Rows, Session, Windows, operator_table
 from headrace.operators.rows import KEY_REFUSED
 from headrace.state.tables import ObjectState, PageKey
+from tests.table_store import keep_changes
 
 OPERATOR = "windows"
 
@@ -163,11 +164,7 @@ def told(
             emitted.append((first + cause, final, key, start, close, *rest))
         late += (found.left_out.rows() + first).tolist()
         refused += (found.left_out.rows(KEY_REFUSED) + first).tolist()
-        for page, value in state.changes().items():
-            if value is None:
-                del store[page]  # only what was written is deleted
-            else:
-                store[page] = value
+        keep_changes(store, state)
         if number in restart_after:
             state = table.open()
             state.restore(store)

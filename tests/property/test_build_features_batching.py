@@ -11,6 +11,7 @@ from headrace import Batch
 from headrace.state.tables import ObjectState, PageKey
 from tests.binance_records import Recording, recording_of
 from tests.examples import examples
+from tests.table_store import keep_changes
 
 INSTRUMENTS = ("binance-spot:BTCUSDT", "kraken:XBT/USD", "nowhere:X")
 SECOND_NS = 10**9
@@ -76,11 +77,7 @@ def outputs(batches: list[Batch], restart_after: set[int]) -> tuple[bytes, dict[
         counts["dead"] += len(output.dead)
         for name, count in output.counts.items():
             counts[name] = counts.get(name, 0) + count
-        for key, value in state.changes().items():
-            if value is None:
-                del store[key]  # only what was written is deleted
-            else:
-                store[key] = value
+        keep_changes(store, state)
         if index in restart_after:
             state = WINDOWS_BY_STREAM.open()
             state.restore(store)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from headrace.operators import Deduplicate, RateLimit, Rows, operator_table
 from headrace.state.tables import PageKey
 from tests.examples import examples
+from tests.table_store import keep_changes
 
 Steps = list[tuple[str, int]]
 STEPS = st.lists(st.tuples(st.text("abc", max_size=2), st.integers(-12, 12)), max_size=80)
@@ -114,11 +115,7 @@ def told(
         kept += (found.rows + first).tolist()
         for name, count in found.left_out.counts.items():
             counts[name] = counts.get(name, 0) + count
-        for page, value in state.changes().items():
-            if value is None:
-                del store[page]  # only what was written is deleted
-            else:
-                store[page] = value
+        keep_changes(store, state)
         if restarts():
             state = table.open()
             state.restore(store)

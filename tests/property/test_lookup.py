@@ -17,6 +17,7 @@ from headrace.operators import Lookup, operator_table
 from headrace.operators.limits import PAGE_KEYS
 from headrace.runtime.parts import empty_part
 from tests.examples import examples
+from tests.table_store import keep_changes
 
 STREAM, REFERENCE = "market.trade.v1", "reference.instrument.v1"
 TRADES = pa.schema({"instrument": pa.string(), "number": pa.int64()})
@@ -122,11 +123,7 @@ def told(
             )
             dead.append((first + int(place), letter.cause))
         counts.update(found.counts)
-        for page, value in state.changes().items():
-            if value is None:
-                del store[page]  # only what was written is deleted
-            else:
-                store[page] = value
+        keep_changes(store, state)
         if number in restart_after:
             state = table.open()
             state.restore(store)

@@ -23,6 +23,7 @@ from headrace.operators import (
 )
 from headrace.state.tables import ObjectState, PageKey
 from tests.examples import examples
+from tests.table_store import keep_changes
 from tests.window_reference import Record, columns_of, said
 
 AGGREGATES = {
@@ -209,11 +210,7 @@ def told(
             emitted.append((first + cause, *row.values()))
         for name, count in found.left_out.counts.items():
             counts[name] = counts.get(name, 0) + count
-        for page, value in state.changes().items():
-            if value is None:
-                del store[page]  # only what was written is deleted
-            else:
-                store[page] = value
+        keep_changes(store, state)
         if batch in restarts:
             state = table.open()
             state.restore(store)
