@@ -22,7 +22,7 @@ PRODUCER_BYTES_MAX = 128 * 2**20
 """Bytes librdkafka holds unsent."""
 
 CONSUMER_BYTES_MAX = 32 * 2**20
-"""Bytes librdkafka fetches ahead: a second or two at full rate."""
+"""Bytes a reader fetches ahead: a second or two at full rate."""
 
 FETCH_PARTITION_BYTES_MAX = 256 * 2**10
 """Packed bytes of one partition in one answer: some 10,000 records, so that inputs which are merged

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from confluent_kafka import (
@@ -120,14 +121,10 @@ class Admin:
         )
         found = {}
         for group, future in futures.items():
-            try:
-                members = future.result(ANSWER_TIMEOUT_S).members
-            except TimeoutError as error:
-                raise self._away(f"group {group}: no answer in {ANSWER_TIMEOUT_S} s") from error
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
-                    raise self._away(f"group {group} cannot be asked: {error}") from error
-                members = []
+            about = self._answer(
+                future, f"group {group}", "cannot be asked", KafkaError.GROUP_ID_NOT_FOUND
+            )
+            members = [] if about is None else about.members
             found[group] = [each.group_instance_id or each.member_id for each in members]
         return found
 
@@ -135,12 +132,7 @@ class Admin:
     def groups(self) -> list[str]:
         """Return the names of all groups, with members and without."""
         future = self._client.list_consumer_groups(request_timeout=limits.REQUEST_TIMEOUT_S)
-        try:
-            found = future.result(ANSWER_TIMEOUT_S)
-        except TimeoutError as error:
-            raise self._away(f"groups: no answer in {ANSWER_TIMEOUT_S} s") from error
-        except KafkaException as error:
-            raise self._away(f"groups cannot be listed: {error}") from error
+        found = self._answer(future, "groups", "cannot be listed")
         return sorted(group.group_id for group in found.valid)
 
     def delete_groups(self, groups: Sequence[str]) -> None:
@@ -173,13 +165,20 @@ class Admin:
 
     def _delete(self, what: str, futures: Mapping[str, Future[None]], unknown: int) -> None:
         for name, future in futures.items():
-            try:
-                future.result(ANSWER_TIMEOUT_S)
-            except TimeoutError as error:
-                raise self._away(f"{what} {name}: no answer in {ANSWER_TIMEOUT_S} s") from error
-            except KafkaException as error:
-                if error.args[0].code() != unknown:
-                    raise self._away(f"{what} {name} cannot be deleted: {error}") from error
+            self._answer(future, f"{what} {name}", "cannot be deleted", unknown)
+
+    def _answer(
+        self, future: Future[Any], what: str, failed: str, unknown: int | None = None
+    ) -> Any:
+        """Return what the cluster answers; None if its error is that there is no such thing."""
+        try:
+            return future.result(ANSWER_TIMEOUT_S)
+        except TimeoutError as error:
+            raise self._away(f"{what}: no answer in {ANSWER_TIMEOUT_S} s") from error
+        except KafkaException as error:
+            if error.args[0].code() != unknown:
+                raise self._away(f"{what} {failed}: {error}") from error
+            return None
 
     def _create(self, plans: Sequence[TopicPlan], replicas: int) -> None:
         wanted = [

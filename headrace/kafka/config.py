@@ -54,7 +54,7 @@ def transactional(bootstrap: str, client_id: str, transactional_id: str) -> dict
 
 
 def reader(bootstrap: str, client_id: str) -> dict[str, Any]:
-    """Return settings for a consumer that is told what to read and commits nothing by itself."""
+    """Return settings for a client that asks for offsets; records are read by the fetcher."""
     return client(bootstrap, client_id) | {
         # The client wants a name even where no group is joined.
         "group.id": client_id,
@@ -62,16 +62,6 @@ def reader(bootstrap: str, client_id: str) -> dict[str, Any]:
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
-        # The end of a partition may be a transaction's marker, which is no record.
-        "enable.partition.eof": True,
-        "queued.max.messages.kbytes": limits.CONSUMER_BYTES_MAX // 1024,
-        "queued.min.messages": 50_000,
-        "fetch.message.max.bytes": 4 * 2**20,
-        "fetch.queue.backoff.ms": 5,
-        # The end of a log is told by an answer without records, which the broker would hold for
-        # 500 ms; a restore reads to the end several times.
-        "fetch.wait.max.ms": 50,
-        "check.crcs": True,
     }
 
 

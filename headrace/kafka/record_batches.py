@@ -4,6 +4,7 @@ import ctypes
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -76,8 +77,12 @@ def read_part(
     return part, next_offset
 
 
+@cache
 def compile_kernels() -> None:
-    """Run the kernels on next to nothing, as they are compiled when they are first called."""
+    """Run the kernels on next to nothing, as they are compiled when they are first called.
+
+    Once a process is enough.
+    """
     nothing = np.zeros(lz4.SLACK_BYTES, np.uint8)
     at = nothing.ctypes.data
     kernels.scan_batches(at, 0, np.empty((1, kernels.BATCH_WORDS), np.int64))

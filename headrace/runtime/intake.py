@@ -69,7 +69,7 @@ class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
     Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds`,
-    `committed`, `read_to` and `records`.
+    `committed` and `records`.
     """
 
     def __init__(
@@ -164,6 +164,8 @@ class Intake:
 
     def _bounded(self, fetched: Fetched) -> Fetched:
         """Leave out what lies behind the ends; what was read to them is not fetched any more."""
+        if not self._ends:
+            return fetched
         if past := fetched.behind(self._ends):
             self._consumer.pause(past)
         return fetched.before(self._ends)

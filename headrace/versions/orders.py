@@ -1,8 +1,11 @@
 """Which steps of a topology have to do with what a gateway sends: such things happen once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
-from headrace.topology import Topology
+from headrace.topology import Topic, Topology
+
+Topics: TypeAlias = Sequence[Topic]
 
 
 def at_gateways(topology: Topology) -> Mapping[str, str]:
@@ -23,31 +26,27 @@ def at_gateways(topology: Topology) -> Mapping[str, str]:
 
 def after_gateways(topology: Topology) -> set[str]:
     """Return the steps that hear of what a gateway reports, by whatever way."""
-    reached = {topic.name for gateway in topology.gateways for topic in gateway.writes}
-    found: set[str] = set()
-    while True:
-        hearing = {
-            step.name
-            for step in topology.steps
-            if step.name not in found and reached & {topic.name for topic in step.reads}
-        }
-        if not hearing:
-            return found
-        found |= hearing
-        reached |= {t.name for step in topology.steps if step.name in hearing for t in step.writes}
+    reports = {topic.name for gateway in topology.gateways for topic in gateway.writes}
+    return _along(reports, [(step.name, step.reads, step.writes) for step in topology.steps])
 
 
 def before_gateways(topology: Topology) -> set[str]:
     """Return the steps whose outputs lead to a gateway, by whatever way."""
-    reached = {topic.name for gateway in topology.gateways for topic in gateway.reads}
+    commands = {topic.name for gateway in topology.gateways for topic in gateway.reads}
+    return _along(commands, [(step.name, step.writes, step.reads) for step in topology.steps])
+
+
+def _along(topics: set[str], edges: Sequence[tuple[str, Topics, Topics]]) -> set[str]:
+    """Return the steps met by following these topics: each is entered and left by such topics."""
+    reached = set(topics)
     found: set[str] = set()
     while True:
-        leading = {
-            step.name
-            for step in topology.steps
-            if step.name not in found and reached & {topic.name for topic in step.writes}
-        }
-        if not leading:
+        met = [
+            (name, leaves)
+            for name, enters, leaves in edges
+            if name not in found and reached & {topic.name for topic in enters}
+        ]
+        if not met:
             return found
-        found |= leading
-        reached |= {t.name for step in topology.steps if step.name in leading for t in step.reads}
+        found |= {name for name, _ in met}
+        reached |= {topic.name for _, leaves in met for topic in leaves}

@@ -54,7 +54,7 @@ def read_to(take: Any, ends: Offsets) -> dict[Place, list[Row]]:
 
 def peer_rows(kafka: str, starts: Offsets) -> dict[Place, list[Row]]:
     """Return what librdkafka reads from these offsets to where the partitions end."""
-    peer = Peer(config.reader(kafka, "test-peer"))
+    peer = Peer(config.reader(kafka, "test-peer") | {"enable.partition.eof": True})
     peer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
     found: dict[Place, list[Row]] = {place: [] for place in starts}
     ended = set()
