@@ -44,6 +44,10 @@ CONNECT_S = 5.0
 RECONNECT_S_MAX = 2.0
 """The longest pause between two tries to reach a broker; the first are after 50 ms."""
 
+SERVERS_WAIT_S_MAX = 60.0
+"""How long a worker or a feed that starts waits for servers that are away: one that ended at the
+first refusal would pay for a whole start again, beside all others that do."""
+
 CLOSE_S = 2.0
 """How long whoever closes a reader waits for its threads, which may wait for an answer."""
 

@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     """A part of exactly-once to leave out, to see that `headrace faults` notices; never else."""
 
     web_port: Port = 6066
-    """Where a worker started by Faust's own command line serves its pages."""
+    """Where a worker serves its pages, unless `--web-port` says otherwise."""
+    web_host: str = "127.0.0.1"
+    """The address it serves them at; a pod whose probes come from outside needs `0.0.0.0`."""
 
     kafka_port: Port | None = None
     postgres_port: Port | None = None

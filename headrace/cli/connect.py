@@ -17,13 +17,18 @@ ENDPOINTS_FILE = "endpoints.json"
 
 
 @contextmanager
-def connected(settings: Settings, *, only: frozenset[str]) -> Iterator[Endpoints]:
-    """Give the endpoints of these servers, starting embedded ones if none are up."""
+def connected(
+    settings: Settings, *, only: frozenset[str], patience_s: float = 0
+) -> Iterator[Endpoints]:
+    """Give the endpoints of these servers, starting embedded ones if none are up.
+
+    Real servers that are away are waited for `patience_s`.
+    """
     running = read_endpoints(settings.home)
     if running is not None:
         yield running
         return
-    with Servers(settings, only=only) as servers:
+    with Servers(settings, only=only, patience_s=patience_s) as servers:
         yield servers.endpoints
 
 

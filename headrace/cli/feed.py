@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from headrace import limits
 from headrace.cli.connect import connected
 from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, FeedText, ProjectFolder, Repeat, Speed, Symbols, TopologyName
@@ -52,7 +53,9 @@ def feed(
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with connected(settings, only=frozenset({"kafka"})) as endpoints:
+    with connected(
+        settings, only=frozenset({"kafka"}), patience_s=limits.SERVERS_WAIT_S_MAX
+    ) as endpoints:
         ensure_topics(chosen, endpoints.kafka)
         registry = open_registry(settings, endpoints.kafka)
         codec = load_codecs(found, registry, [chosen.source.topic])[chosen.source.topic.name]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from headrace import limits
 from headrace.cli.connect import connected
 from headrace.cli.logs import log_to_stderr
 from headrace.cli.options import HERE, ProjectFolder, TopologyName, VersionName
@@ -51,7 +52,9 @@ def worker(
         _require_steps_only(choice, version)
         chosen, choice = versioned(chosen, version, choice.steps), Choice(fuse=fused)
     needed = {"kafka", *(sink.name for sink in choice.chosen_sinks(chosen))}
-    with connected(settings, only=frozenset(needed)) as endpoints:
+    with connected(
+        settings, only=frozenset(needed), patience_s=limits.SERVERS_WAIT_S_MAX
+    ) as endpoints:
         if version is not None:
             require_own(endpoints.kafka, chosen)
         run_worker(

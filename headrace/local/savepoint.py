@@ -27,6 +27,7 @@ class _Saved:
                     pages.pop(key, None)
                 else:
                     pages[key] = page
+            table.settle()
         self.counts = Counter(task.chain.counts)
         # What a merge holds back counts as not read.
         self.inbox = task.inbox.with_before(task.chain.held_parts())

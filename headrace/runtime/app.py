@@ -1,7 +1,7 @@
 """Faust, with its data path replaced: one event is one batch, read and written by librdkafka."""
 
 import asyncio
-import contextlib
+import errno
 import os
 import signal
 import sys
@@ -18,7 +18,7 @@ from mode import Service
 from mode.utils.objects import cached_property
 
 from headrace import limits
-from headrace.errors import TransientError
+from headrace.errors import HeadraceError, TransientError, UsageError
 from headrace.runtime.lane import Lane
 from headrace.runtime.metrics import exposition
 from headrace.runtime.stats import Stats
@@ -164,8 +164,8 @@ class LaneService(Service):
             self.is_drained = True
 
 
-def make_app(name: str, folder: Path, web_port: int) -> HeadraceApp:
-    """Return an app without lanes; its web server listens on the loopback."""
+def make_app(name: str, folder: Path, web_port: int, web_host: str = "127.0.0.1") -> HeadraceApp:
+    """Return an app without lanes; its web server listens at this address."""
     datadir = folder / "faust" / name
     datadir.mkdir(parents=True, exist_ok=True)
     app = HeadraceApp(
@@ -174,7 +174,7 @@ def make_app(name: str, folder: Path, web_port: int) -> HeadraceApp:
         datadir=str(datadir),
         store="memory://",
         topic_disable_leader=True,
-        web_bind="127.0.0.1",
+        web_bind=web_host,
         web_port=web_port,
         web_host="127.0.0.1",
         stream_buffer_maxsize=limits.CHANNEL_BATCHES_MAX,
@@ -192,15 +192,17 @@ def add_lane(app: HeadraceApp, lane: Lane) -> None:
 def run_worker(app: HeadraceApp) -> None:
     """Run the app under Faust's worker until a signal ends it.
 
-    Raises:  what made a lane fail, once everything is shut down.
+    Raises:  what made a lane fail, or kept the worker from starting, once everything is shut down.
     """
     # Its spinner's codes would stand before what a command prints when the worker has ended.
     worker = faust.Worker(
         app, loglevel="WARN", quiet=True, override_logging=False, stdout=sys.stderr
     )
     try:
-        with contextlib.suppress(SystemExit):
-            worker.execute_from_commandline()
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        if app.failure is None and ended.code:
+            app.failure = _failure_of(app, ended.__context__)
     except OSError as error:
         # The command line takes a broken pipe for its reader's, and would end without a word.
         raise TransientError(f"worker {app.conf.id}: it could not stop: {error!r}") from error
@@ -209,6 +211,19 @@ def run_worker(app: HeadraceApp) -> None:
     if not all(lane.is_drained for lane in app.lane_services):
         # A thread still waits for something that is away: the interpreter would wait for it.
         os._exit(0)
+
+
+def _failure_of(app: HeadraceApp, cause: BaseException | None) -> Exception:
+    """Return what the command line ended with, in words for whoever started it."""
+    if isinstance(cause, HeadraceError):
+        return cause
+    if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+        return UsageError(
+            f"worker {app.conf.id}: web port {app.conf.web_port}: expected a free port at "
+            f"{app.conf.web_bind}, found it taken; choose another with --web-port or "
+            "HEADRACE_WEB_PORT"
+        )
+    return TransientError(f"worker {app.conf.id}: it could not start: {cause!r}")
 
 
 def _add_pages(app: HeadraceApp) -> None:

@@ -142,7 +142,8 @@ class Assembly:
         """Return the app that does the chosen part; topics that are missing are created."""
         runs = choice.runs(self._topology)
         ensure_topics(self._topology, self._endpoints.kafka, runs)
-        app = make_app(app_name(self._topology), self._settings.home, web_port)
+        settings = self._settings
+        app = make_app(app_name(self._topology), settings.home, web_port, settings.web_host)
         for run in runs:
             add_lane(app, self._chain_lane(app, run))
         for sink in choice.chosen_sinks(self._topology):

@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from headrace.kafka.fetched import RawPart
 from headrace.runtime.emission import Emission, TopicCodec, emission_of
 from headrace.runtime.merge import NOT_ASKED, ReadOut, SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
-from headrace.state.tables import Table, TableState
+from headrace.state.tables import RowState, Table, TableState
 from headrace.topology import Step
 
 
@@ -77,22 +77,30 @@ class Chain:
     Pure but for its state: the same parts in the same order give the same results.
     """
 
-    def __init__(self, steps: Sequence[LoadedStep], partition: int) -> None:
+    def __init__(
+        self,
+        steps: Sequence[LoadedStep],
+        partition: int,
+        tables: Mapping[str, TableState] | None = None,
+    ) -> None:
+        """Begin with these states of tables, by name; with empty ones if none are given."""
         self._steps = steps
         self._partition = partition
         self.counts: Counter[str] = Counter()
         self.tables: dict[str, TableState] = {}
-        self._merges: dict[str, SequenceMerge] = {}
         # Made once: for batches of a few records that would take longer than their steps.
         self._empties = {loaded.step.name: self._empty(loaded) for loaded in steps}
         for loaded in steps:
-            step = loaded.step
-            if step.table is not None:
-                self.tables[step.table.name] = step.table.open()
-            if step.merge:
-                state = merge_table(step.name).open()
-                self.tables[state.table.name] = state
-                self._merges[step.name] = SequenceMerge(self._empties[step.name], step.merge, state)
+            for table in tables_of([loaded.step]):
+                self.tables[table.name] = table.open()
+        self.tables |= tables or {}
+        self._merges = {
+            loaded.step.name: self._merge(loaded.step) for loaded in steps if loaded.step.merge
+        }
+
+    def begun_again(self) -> "Chain":
+        """Return a chain over the same states that holds nothing back and has counted nothing."""
+        return Chain(self._steps, self._partition, self.tables)
 
     def process(
         self, parts: Sequence[Part], now_s: float, read_out: ReadOut = NOT_ASKED
@@ -147,6 +155,10 @@ class Chain:
         """Return what merges hold back of what was read from the log."""
         held = (part for merge in self._merges.values() for part in merge.held().values())
         return [part for part in held if part.offsets.min() >= 0]
+
+    def _merge(self, step: Step) -> SequenceMerge:
+        state = self.tables[merge_table(step.name).name]
+        return SequenceMerge(self._empties[step.name], step.merge, cast("RowState", state))
 
     def _empty(self, loaded: LoadedStep) -> dict[str, Part]:
         return {

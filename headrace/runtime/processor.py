@@ -156,10 +156,9 @@ class ChainProcessor:
     def rollback(self) -> Offsets:
         """Take all state back to the last commit; return from where to read again."""
         self._committer.abort()
-        for partition, task in self._tasks.items():
-            self._tasks[partition] = open_task(self._steps, partition, task.store, task.checkpoint)
         starts: Offsets = {}
         for partition, task in self._tasks.items():
+            task.roll_back()
             starts |= places_of(partition, task.checkpoint.offsets)
         return starts
 

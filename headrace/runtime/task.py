@@ -7,7 +7,7 @@ import msgspec
 
 from headrace.runtime.chain import Chain, LoadedStep
 from headrace.state.store import Changes, Checkpoint, Store
-from headrace.state.tables import PageKey
+from headrace.state.tables import PageKey, RowState
 
 
 @dataclass(slots=True)
@@ -30,9 +30,7 @@ class Task:
 
     def changes(self) -> Changes:
         """Return the pages changed since the last call, by table."""
-        changed = {name: table.changes() for name, table in self.chain.tables.items()}
-        gone, self.gone = self.gone, {}
-        return changed | gone
+        return {name: table.changes() for name, table in self.chain.tables.items()} | self.gone
 
     def next_checkpoint(
         self, owner: str, layouts: Mapping[str, str], *, is_released: bool = False
@@ -52,14 +50,26 @@ class Task:
     def settle(self, changes: Changes, checkpoint: Checkpoint) -> None:
         """Note that a checkpoint counts: write it to disk."""
         self.store.write(changes, checkpoint)
+        for table in self.chain.tables.values():
+            table.settle()
         self.checkpoint = checkpoint
+        self.gone = {}
+        self.is_dirty = self.has_moved = False
+
+    def roll_back(self) -> None:
+        """Take everything back to the last checkpoint: what has changed since, and nothing else."""
+        for table in self.chain.tables.values():
+            table.roll_back(self.store)
+        self.chain = self.chain.begun_again()
+        self.chain.counts.update(self.checkpoint.counts)
+        self.read_to = dict(self.checkpoint.offsets)
         self.is_dirty = self.has_moved = False
 
 
 def open_task(
     steps: Sequence[LoadedStep], partition: int, store: Store, checkpoint: Checkpoint
 ) -> Task:
-    """Return a task as its store has it.
+    """Return a task as its store has it; objects are read from there when they are asked for.
 
     What is there of other tables is deleted with the next commit: were it kept, a worker of the old
     code would find it again beside offsets it knows nothing of. Where a table is new, the reference
@@ -68,14 +78,24 @@ def open_task(
     checkpoint = msgspec.structs.replace(
         checkpoint, offsets=checkpoint.offsets | _begun_anew(steps, checkpoint)
     )
-    pages = store.pages()
     chain = Chain(steps, partition)
+    rows: dict[str, dict[PageKey, bytes]] = {}
+    keys: dict[str, dict[str, None]] = {}
+    gone: dict[str, dict[PageKey, bytes | None]] = {}
+    for name, page, value in store.scan():
+        table = chain.tables.get(name)
+        if table is None:
+            gone.setdefault(name, {})[page] = None
+        elif isinstance(table, RowState):
+            rows.setdefault(name, {})[page] = value
+        else:
+            keys.setdefault(name, {})[page[0]] = None
     for name, table in chain.tables.items():
-        table.restore(pages.get(name, {}))
+        if isinstance(table, RowState):
+            table.restore(rows.get(name, {}))
+        else:
+            table.attach(keys.get(name, ()), store)
     chain.counts.update(checkpoint.counts)
-    gone: dict[str, dict[PageKey, bytes | None]] = {
-        name: dict.fromkeys(found) for name, found in pages.items() if name not in chain.tables
-    }
     return Task(chain, store, checkpoint, read_to=dict(checkpoint.offsets), gone=gone)
 
 

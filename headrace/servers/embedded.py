@@ -9,7 +9,7 @@ from typing import Self
 
 from headrace.errors import UsageError
 from headrace.servers.child import Child, Server, State
-from headrace.servers.external import require_reachable, where
+from headrace.servers.external import await_reachable, where
 from headrace.servers.home import Home
 from headrace.servers.kafka import KafkaServer
 from headrace.servers.ports import choose
@@ -45,15 +45,23 @@ class Servers:
     """Kafka, PostgreSQL and Redis for as long as the context lasts.
 
     Entering raises UsageError (a port or the home is taken, a setting is bad) or TransientError (a
-    server does not start or answer); whatever had been started is ended first.
+    server does not start or answer); whatever had been started is ended first. Real servers are
+    waited for `patience_s`: who types a command wants to know at once, a pod's servers may be late.
     """
 
-    def __init__(self, settings: Settings, *, only: frozenset[str] = frozenset(NAMES)) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        only: frozenset[str] = frozenset(NAMES),
+        patience_s: float = 0,
+    ) -> None:
         if unknown := sorted(only - set(NAMES)):
             raise UsageError(f"servers: expected some of {', '.join(NAMES)}, found {unknown}")
         self.endpoints = Endpoints()
         self._settings = settings
         self._only = only
+        self._patience_s = patience_s
         self._children: dict[str, Child] = {}
         self._real: dict[str, str] = {}
         self._resources = contextlib.ExitStack()
@@ -65,7 +73,8 @@ class Servers:
                 name: connection for name in self._wanted() if (connection := self._setting(name))
             }
             for name, connection in self._real.items():
-                require_reachable(name, connection, self._settings.connect_timeout_s)
+                timeout_s = self._settings.connect_timeout_s
+                await_reachable(name, connection, timeout_s, self._patience_s)
             connections = dict(self._real)
             if embedded := [name for name in self._wanted() if name not in self._real]:
                 home = stack.enter_context(Home(self._settings.home).held())

@@ -5,6 +5,8 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 import redis
+import structlog
+import tenacity
 from confluent_kafka import KafkaException
 
 from headrace.errors import TransientError
@@ -17,6 +19,10 @@ _PROBES: dict[str, Callable[[str, float], object]] = {
     "postgres": select_one,
     "redis": ping,
 }
+
+_PAUSE_S_MAX = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 def where(connection: str) -> str:
@@ -39,6 +45,26 @@ def require_reachable(name: str, connection: str, timeout_s: float) -> None:
             f"HEADRACE_{name.upper()}: expected a server at {where(connection)} that answers "
             f"within {timeout_s:g} s, found {_without_secrets(str(error), connection)}"
         ) from None  # the cause's text may hold the password
+
+
+def await_reachable(name: str, connection: str, timeout_s: float, within_s: float) -> None:
+    """Ask a real server whether it is there, again and again for `within_s`; each try is told.
+
+    Raises:  TransientError, which holds no secret, if it never answers within `timeout_s`.
+    """
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(TransientError),
+        stop=tenacity.stop_after_delay(within_s),
+        wait=tenacity.wait_random_exponential(multiplier=0.5, max=_PAUSE_S_MAX),
+        before_sleep=_tell_away,
+        reraise=True,
+    )
+    retrying(require_reachable, name, connection, timeout_s)
+
+
+def _tell_away(state: tenacity.RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    log.warning("server_away", attempt=state.attempt_number, error=str(error))
 
 
 def _without_secrets(text: str, connection: str) -> str:

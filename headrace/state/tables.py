@@ -18,6 +18,13 @@ PageKey: TypeAlias = tuple[str, int]
 """A key of the table and a page number within it: what one changelog record holds."""
 
 
+class PageSource(Protocol):
+    """Where the pages of a table lie that count: a store."""
+
+    def pages_of(self, table: str, key: str) -> Mapping[int, bytes]:
+        """Return the pages of a key by number; none for a key that is not there."""
+
+
 class Codec(Protocol[S]):
     """How an object of an `ObjectTable` is written down, a page at a time.
 
@@ -111,12 +118,20 @@ Table: TypeAlias = ObjectTable[Any] | RowTable
 
 
 class ObjectState(Generic[S]):
-    """The objects of a table in one partition."""
+    """The objects of a table in one partition.
+
+    Objects of an attached source are read when they are first asked for: who takes over a large
+    state goes on before all of it is read.
+    """
 
     def __init__(self, table: ObjectTable[S]) -> None:
         self.table = table
-        self._objects: dict[str, S] = {}
+        self._objects: dict[str, S | None] = {}
+        """None: it lies in the source, and was not read yet."""
+        self._source: PageSource | None = None
         self._changed: set[str] = set()
+        self._unsettled: set[str] = set()
+        """Keys whose changes were returned, and do not count yet."""
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys, in the order they were first seen."""
@@ -128,43 +143,82 @@ class ObjectState(Generic[S]):
 
     def read(self, key: str) -> S | None:
         """Return the object of a key for reading, or None."""
-        return self._objects.get(key)
+        found = self._objects.get(key)
+        if found is None and key in self._objects:
+            found = self._objects[key] = self._read(key)
+        return found
 
     def edit(self, key: str) -> S:
         """Return the object of a key for changing it in place; a new one if there is none."""
         self._changed.add(key)
         found = self._objects.get(key)
         if found is None:
-            found = self._objects[key] = self.table.codec.new(key)
+            is_there = key in self._objects
+            found = self._read(key) if is_there else self.table.codec.new(key)
+            self._objects[key] = found
         return found
 
     def changes(self) -> dict[PageKey, bytes | None]:
         """Return the pages changed since the last call."""
-        pages = {
-            (key, page): value
-            for key in sorted(self._changed)
-            for page, value in self.table.codec.dump(self._objects[key]).items()
-        }
+        pages: dict[PageKey, bytes | None] = {}
+        for key in sorted(self._changed):
+            changed = self._objects[key]
+            if changed is not None:  # it was edited, so it was read
+                for page, value in self.table.codec.dump(changed).items():
+                    pages[key, page] = value
+        self._unsettled |= self._changed
         self._changed.clear()
         return pages
 
+    def settle(self) -> None:
+        """Note that the changes returned so far count: a source has them."""
+        self._unsettled.clear()
+
+    def roll_back(self, source: PageSource) -> None:
+        """Take every object that was changed since back to what counts: what the source has."""
+        for key in self._changed | self._unsettled:
+            pages = source.pages_of(self.table.name, key)
+            if pages:
+                self._objects[key] = self._load(key, pages)
+            else:
+                del self._objects[key]
+        self._changed.clear()
+        self._unsettled.clear()
+
+    def attach(self, keys: Iterable[str], source: PageSource) -> None:
+        """Have the objects of these keys, which lie in a source; the state must be empty."""
+        self._require_empty()
+        self._objects = dict.fromkeys(keys)
+        self._source = source
+
     def restore(self, pages: Mapping[PageKey, bytes]) -> None:
-        """Take the pages a store or a changelog holds; the state must be empty."""
-        if self._objects:
-            raise InvariantError(f"table {self.table.name} is restored over {len(self)} live keys")
+        """Take the pages a changelog holds; the state must be empty."""
+        self._require_empty()
         by_key: dict[str, dict[int, bytes]] = {}
         for (key, page), value in pages.items():
             by_key.setdefault(key, {})[page] = value
         for key, found in by_key.items():
-            try:
-                self._objects[key] = self.table.codec.load(key, found)
-            except _DAMAGE as error:
-                raise InvariantError(
-                    f"table {self.table.name}, key {key[:100]!r}: expected the pages that the "
-                    f"table wrote, found {sorted(found)[:5]}: {type(error).__name__}: "
-                    f"{str(error)[:200]}; they are damaged or of another version: remove the "
-                    "state's folder, or raise the table's version"
-                ) from error
+            self._objects[key] = self._load(key, found)
+
+    def _require_empty(self) -> None:
+        if self._objects:
+            raise InvariantError(f"table {self.table.name} is restored over {len(self)} live keys")
+
+    def _read(self, key: str) -> S:
+        if self._source is None:
+            raise InvariantError(f"table {self.table.name}, key {key[:100]!r}: it has no source")
+        return self._load(key, self._source.pages_of(self.table.name, key))
+
+    def _load(self, key: str, pages: Mapping[int, bytes]) -> S:
+        try:
+            return self.table.codec.load(key, pages)
+        except _DAMAGE as error:
+            raise InvariantError(
+                f"table {self.table.name}, key {key[:100]!r}: expected the pages that the "
+                f"table wrote, found {sorted(pages)[:5]}: {type(error).__name__}: "
+                f"{str(error)[:200]}; they are damaged or of another version: remove the "
+                "state's folder, or raise the table's version"
+            ) from error
 
 
 class RowState:
@@ -175,6 +229,11 @@ class RowState:
         self._index: dict[str, int] = {}
         self._keys: list[str] = []
         self._changed: set[int] = set()
+        self._unsettled: set[int] = set()
+        """Rows whose changes were returned, and do not count yet."""
+        self._returned = 0
+        self._settled = 0
+        """How many keys there were when changes were returned last, and of those that count."""
         self.rows = np.zeros(16, table.dtype)
 
     def __iter__(self) -> Iterator[str]:
@@ -210,23 +269,49 @@ class RowState:
         pages: dict[PageKey, bytes | None] = {
             (self._keys[index], 0): self.rows[index].tobytes() for index in sorted(self._changed)
         }
+        self._unsettled |= self._changed
         self._changed.clear()
+        self._returned = len(self._keys)
         return pages
+
+    def settle(self) -> None:
+        """Note that the changes returned so far count: a source has them."""
+        self._unsettled.clear()
+        self._settled = self._returned
+
+    def roll_back(self, source: PageSource) -> None:
+        """Take every row that was changed since back to what counts: what the source has."""
+        for key in self._keys[self._settled :]:
+            del self._index[key]
+        del self._keys[self._settled :]
+        self.rows[self._settled :] = np.zeros((), self.table.dtype)
+        for index in self._changed | self._unsettled:
+            if index < self._settled:
+                key = self._keys[index]
+                page = source.pages_of(self.table.name, key).get(0, b"")
+                self._require_size(key, page)
+                self.rows[index] = np.frombuffer(page, self.table.dtype)[0]
+        self._changed.clear()
+        self._unsettled.clear()
 
     def restore(self, pages: Mapping[PageKey, bytes]) -> None:
         """Take the rows a store or a changelog holds; the state must be empty."""
         if self._keys:
             raise InvariantError(f"table {self.table.name} is restored over {len(self)} live keys")
-        size = self.table.dtype.itemsize
-        for (key, _), value in pages.items():
-            if len(value) != size:
-                raise InvariantError(
-                    f"table {self.table.name}, key {key}: expected a row of {size} bytes, "
-                    f"found {len(value)}; the dtype changed, so raise the table's version"
-                )
-            (index,) = self.index_of([key])
-            self.rows[index] = np.frombuffer(value, self.table.dtype)[0]
+        for (key, _), page in pages.items():
+            self._require_size(key, page)
+        rows = self.index_of([key for key, _ in pages])
+        self.rows[rows] = np.frombuffer(b"".join(pages.values()), self.table.dtype)
         self._changed.clear()
+        self._returned = self._settled = len(self._keys)
+
+    def _require_size(self, key: str, page: bytes) -> None:
+        size = self.table.dtype.itemsize
+        if len(page) != size:
+            raise InvariantError(
+                f"table {self.table.name}, key {key}: expected a row of {size} bytes, "
+                f"found {len(page)}; the dtype changed, so raise the table's version"
+            )
 
 
 def layouts_of(tables: Iterable[Table]) -> dict[str, str]:

@@ -124,7 +124,8 @@ def test_orders_before_the_first_that_differs_are_answered_alike(ways: ThreeWays
 
 def rows_behind_the_loop(ways: ThreeWays) -> tuple[Rows, Rows]:
     """Return the rows of the live run and of the driver."""
-    return {topic.name: ways.live_rows(topic) for topic in BEHIND_THE_LOOP}, ways.rows
+    live = {topic.name: ways.live_rows(topic) for topic in BEHIND_THE_LOOP}
+    return live, {topic.name: ways.driver_rows(topic) for topic in BEHIND_THE_LOOP}
 
 
 def orders_of(rows: Rows) -> dict[str, Mapping[str, Any]]:

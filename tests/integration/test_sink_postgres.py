@@ -1,19 +1,16 @@
 """The PostgreSQL sink on a real server: every row once, whatever happens."""
 
-import itertools
 import math
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
 
 from headrace import Part, Topic
@@ -21,9 +18,9 @@ from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.servers import Servers
 from headrace.sinks import PositionLostError, PostgresSink
 from headrace.sinks import postgres as postgres_module
-from headrace.sinks.capability import Rung
 from headrace.sinks.columns import columns_of, table_name
 from schemas import topics
+from tests.integration.sink_database import ask, sink_on
 from tests.integration.sink_records import (
     INT64_MAX,
     INT64_MIN,
@@ -38,39 +35,6 @@ from tests.integration.sink_records import (
 WAIT_S = 60.0
 DAY_NS = 86_400_000_000_000
 TRADES = "SELECT count(*) FROM market_trade_v1"
-_numbers = itertools.count()
-
-
-@pytest.fixture
-def dsn(postgres_dsn: str) -> Iterator[str]:
-    """Return the DSN of an empty database."""
-    name = f"sink_{next(_numbers)}"
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield make_conninfo(postgres_dsn, dbname=name)
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def sink_on(
-    dsn: str, topics_: Sequence[Topic] = SUNK, migrations: Path | None = MIGRATIONS
-) -> PostgresSink:
-    sink = PostgresSink(SecretStr(dsn), "trading", topics_, SCHEMAS, migrations=migrations)
-    sink.open()
-    return sink
-
-
-@pytest.fixture
-def sink(dsn: str) -> Iterator[PostgresSink]:
-    opened = sink_on(dsn)
-    yield opened
-    opened.close()
-
-
-def ask(dsn: str, query: LiteralString | sql.Composed) -> list[tuple[Any, ...]]:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        cursor = connection.execute(query)
-        return cursor.fetchall() if cursor.description else []
 
 
 def trades(count: int, offset: int = 0, partition: int = 0, **fields: Any) -> Part:
@@ -420,67 +384,6 @@ def test_a_table_that_does_not_fit_the_schema_is_refused(dsn: str) -> None:
 
     with pytest.raises(UsageError, match="kafka_offset is expected as bigint, found text"):
         sink_on(dsn, [topics.TRADE], migrations=None)
-
-
-def test_plain_postgres_divides_by_week_and_drops_what_is_old(dsn: str, sink: PostgresSink) -> None:
-    assert sink.rung is Rung.PLAIN
-    weeks = [{"receive_time_ns": START_NS + 7 * DAY_NS * week} for week in range(4)]
-    sink.write([part_of(topics.TRADE, weeks * 10)])
-
-    per_table = (
-        "SELECT tableoid::regclass::text, count(*) FROM market_trade_v1 GROUP BY 1 ORDER BY 1"
-    )
-    assert ask(dsn, per_table) == [
-        (f"market_trade_v1_p2024{day}", 10) for day in ("0805", "0812", "0819", "0826")
-    ]
-    assert ask(dsn, "SELECT headrace.drop_before('market_trade_v1', '2024-08-19')") == [(2,)]
-    assert ask(dsn, TRADES) == [(20,)]
-
-
-def test_expired_partitions_are_dropped_when_retention_is_set(dsn: str, sink: PostgresSink) -> None:
-    sink.write([trades(10)])
-    ask(dsn, "SELECT headrace.set_retention('market_trade_v1', '30 days')")
-
-    assert ask(dsn, "SELECT headrace.drop_expired()") == [(1,)]
-    assert ask(dsn, TRADES) == [(0,)]
-
-
-def test_scattered_times_go_to_the_default_partition(dsn: str, sink: PostgresSink) -> None:
-    rows = [{"receive_time_ns": number * 40 * DAY_NS} for number in range(300)]
-
-    assert sink.write([part_of(topics.TRADE, rows)]).rows == 300
-
-    query = "SELECT count(*), count(DISTINCT tableoid) <= 65 FROM market_trade_v1"
-    assert ask(dsn, query) == [(300, True)]
-    assert ask(dsn, "SELECT count(*) >= 200 FROM market_trade_v1_other") == [(True,)]
-    # The spans whose rows are in the default partition stay there; nothing fails.
-    sink.open()
-    assert sink.write([part_of(topics.TRADE, rows, offset=300)]).rows == 300
-
-
-def test_views_show_decimals_and_the_latest(dsn: str, sink: PostgresSink) -> None:
-    name = {"instrument": "binance-spot:BTCUSDT"}
-    old = name | {"price_scale": 1, "size_scale": 1}
-    sink.write(
-        [
-            part_of(topics.INSTRUMENT, [old, name | {"price_scale": 2, "size_scale": 8}]),
-            part_of(topics.TRADE, [name | {"price_ticks": 5_612_345, "size_lots": INT64_MAX}]),
-            part_of(
-                topics.POSITION,
-                [
-                    name | {"account": "a", "quantity_lots": q, "cash_e8": -q}
-                    for q in (5, 70_000_000)
-                ],
-            ),
-        ]
-    )
-
-    assert [tuple(map(str, row)) for row in ask(dsn, "SELECT price, size FROM trade")] == [
-        ("56123.45", "92233720368.54775807")
-    ]
-    assert [
-        tuple(map(str, row)) for row in ask(dsn, "SELECT quantity, cash FROM latest_position")
-    ] == [("0.7", "-0.7")]
 
 
 def test_a_dsn_that_is_none_is_refused_without_being_shown() -> None:

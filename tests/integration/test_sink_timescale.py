@@ -1,9 +1,7 @@
 """The PostgreSQL sink on a real TimescaleDB, Apache edition: hypertables instead of partitions."""
 
 from collections.abc import Iterator
-from typing import Any, LiteralString
 
-import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -11,6 +9,7 @@ from benchmarks.timescale_root import UnpreparableError, prepared_root, timescal
 from headrace.sinks import PostgresSink
 from headrace.sinks.capability import Rung
 from schemas import topics
+from tests.integration.sink_database import ask
 from tests.integration.sink_records import MIGRATIONS, SCHEMAS, START_NS, SUNK, part_of
 from tests.integration.timescale_community import community_server, prepared_modules
 
@@ -35,12 +34,6 @@ def sink(timescale: str) -> Iterator[PostgresSink]:
     opened.open()
     yield opened
     opened.close()
-
-
-def ask(dsn: str, query: LiteralString) -> list[tuple[Any, ...]]:
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        cursor = connection.execute(query)
-        return cursor.fetchall() if cursor.description else []
 
 
 def test_the_sink_finds_timescale_and_makes_hypertables(timescale: str, sink: PostgresSink) -> None:

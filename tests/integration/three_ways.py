@@ -1,7 +1,7 @@
 """A feed through a topology three ways: workers on real servers, the test driver, a backtest."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -33,19 +33,19 @@ Log: TypeAlias = Mapping[int, list[Record]]
 """The records of a topic by partition, in order."""
 
 Rows: TypeAlias = Mapping[str, list[Mapping[str, Any]]]
+"""The decoded records of topics, in order."""
 
 
 @dataclass(frozen=True)
 class ThreeWays:
-    """What each way wrote to the topics of a topology; `rows` are the driver's, decoded.
+    """What each way wrote to the topics of a topology.
 
     `backtest` has a digest a topic, of values in the order of each partition.
     """
 
     topology: Topology
     live: Mapping[str, Log]
-    driver: Mapping[str, Log]
-    rows: Rows
+    parts: Mapping[str, Sequence[Part]]
     backtest: Mapping[str, str]
     report: Mapping[str, Any]
 
@@ -64,13 +64,19 @@ class ThreeWays:
         rows: list[Mapping[str, Any]] = decoded.records.to_pylist()
         return rows
 
+    def driver_rows(self, topic: Topic) -> list[Mapping[str, Any]]:
+        """Return the records of a topic as the driver wrote them."""
+        return [row for part in self.parts[topic.name] for row in part.records.to_pylist()]
+
     def records(self) -> int:
         """Return how many records those topics hold live."""
         return sum(len(log) for topic in self.same for log in self.live[topic].values())
 
     def unlike_driver(self) -> dict[str, int]:
         """Return the topics of these that the driver wrote otherwise: at how many places."""
-        found = {topic: differences(self.live[topic], self.driver[topic]) for topic in self.same}
+        found = {
+            topic: differences(self.live[topic], log_of(self.parts[topic])) for topic in self.same
+        }
         return {topic: places for topic, places in found.items() if places}
 
     def unlike_backtest(self) -> list[str]:
@@ -100,11 +106,7 @@ def run_three_ways(name: str, feed: str, folder: Path, found: Endpoints) -> Thre
     return ThreeWays(
         topology,
         live,
-        {topic: log_of(found) for topic, found in parts.items()},
-        {
-            topic: [r for p in found for r in p.records.to_pylist()]
-            for topic, found in parts.items()
-        },
+        parts,
         backtest_digests(topology, feed, ids),
         told,
     )

@@ -35,9 +35,6 @@ from tests.repository_files import (
 MODULE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 
-LONG_MODULES = {"tests/integration/test_sink_postgres.py": 508}
-"""Modules over the limit before it was checked, with the length none may pass."""
-
 CATCH_ALLS = {
     "headrace/checks/project.py": 1,  # importing a person's module raises whatever it likes
     "headrace/kafka/fetcher.py": 1,  # a thread's end, raised again by whoever takes
@@ -83,18 +80,12 @@ LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 
 
 def test_every_module_fits_one_idea() -> None:
-    """At most 500 lines; those in LONG_MODULES only as long as they were."""
-    lengths = {name: len(text.splitlines()) for name, text in sources(*CODE)}
+    """At most 500 lines."""
     report(
-        f"{name}: expected at most {limit} lines, found {lengths[name]}; give an idea of it a "
+        f"{name}: expected at most {MODULE_LINES_MAX} lines, found {length}; give an idea of it a "
         "module of its own"
-        for name in lengths
-        if lengths[name] > (limit := LONG_MODULES.get(name, MODULE_LINES_MAX))
-    )
-    report(
-        f"{name}: is not over {MODULE_LINES_MAX} lines any more; take it out of LONG_MODULES"
-        for name in LONG_MODULES
-        if lengths.get(name, 0) <= MODULE_LINES_MAX
+        for name, text in sources(*CODE)
+        if (length := len(text.splitlines())) > MODULE_LINES_MAX
     )
 
 
