@@ -25,7 +25,7 @@ class Restored:
     `source` is the journal's own: where it found them.
     """
 
-    tables: Pages
+    tables: Mapping[str, Pages]
     offsets: Mapping[str, int]
     source: Any = None
 
@@ -203,4 +203,5 @@ class KafkaJournal:
 
 
 def _restored(held: _Held) -> Restored:
-    return Restored(held.store.pages(), held.checkpoint.offsets, held)
+    tables = {name: held.store.pages(name) for name in held.store.tables()}
+    return Restored(tables, held.checkpoint.offsets, held)

@@ -79,23 +79,17 @@ def open_task(
         checkpoint, offsets=checkpoint.offsets | _begun_anew(steps, checkpoint)
     )
     chain = Chain(steps, partition)
-    rows: dict[str, dict[PageKey, bytes]] = {}
-    keys: dict[str, dict[str, None]] = {}
-    gone: dict[str, dict[PageKey, bytes | None]] = {}
-    for name, page, value in store.scan():
-        table = chain.tables.get(name)
-        if table is None:
-            gone.setdefault(name, {})[page] = None
-        elif isinstance(table, RowState):
-            rows.setdefault(name, {})[page] = value
-        else:
-            keys.setdefault(name, {})[page[0]] = None
     for name, table in chain.tables.items():
         if isinstance(table, RowState):
-            table.restore(rows.get(name, {}))
+            table.restore(store.pages(name))
         else:
-            table.attach(keys.get(name, ()), store)
+            table.attach(store)
     chain.counts.update(checkpoint.counts)
+    gone: dict[str, dict[PageKey, bytes | None]] = {
+        name: dict.fromkeys(store.pages(name))
+        for name in store.tables()
+        if name not in chain.tables
+    }
     return Task(chain, store, checkpoint, read_to=dict(checkpoint.offsets), gone=gone)
 
 

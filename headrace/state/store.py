@@ -28,7 +28,10 @@ BLOCK_BYTES = 16 * 2**10
 """What is read for one key: with 4 KiB all of a state takes twice the time, with 64 a key does."""
 
 CHECKPOINT_KEY = b"\x00checkpoint"
+AFTER_CHECKPOINT = b"\x01"
 SEPARATOR = "\x00"
+AFTER_SEPARATOR = "\x01"
+"""What follows the name of a table is less than this in all names of its pages."""
 
 Changes = Mapping[str, Mapping[PageKey, bytes | None]]
 """Changed pages by table; None deletes a page."""
@@ -36,8 +39,8 @@ Changes = Mapping[str, Mapping[PageKey, bytes | None]]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 """A negative offset would mean a log's begin or end to Kafka's client."""
 
-Pages = dict[str, dict[PageKey, bytes]]
-"""All pages by table."""
+Pages = dict[PageKey, bytes]
+"""All pages of a table."""
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -90,48 +93,52 @@ class Store:
         except ValueError as error:
             raise self._foreign(error) from error
 
-    def pages(self) -> Pages:
-        """Return all pages by table.
+    def tables(self) -> list[str]:
+        """Return the tables that have pages here, by name; looks at one page of each.
 
-        Raises:  InvariantError if something else is among them.
+        Raises:  InvariantError if something else is here.
         """
-        found: Pages = {}
-        for table, page, value in self.scan():
-            found.setdefault(table, {})[page] = value
+        found: list[str] = []
+        start = AFTER_CHECKPOINT
+        while (name := next(iter(self._db.keys(from_key=start)), None)) is not None:
+            found.append(self._parts(name)[0])
+            start = (found[-1] + AFTER_SEPARATOR).encode()
         return found
 
-    def scan(self) -> Iterator[tuple[str, PageKey, bytes]]:
-        """Yield the table and the name of every page, and what it holds.
+    def pages(self, table: str) -> Pages:
+        """Return all pages of a table, in the order of their names.
 
         Raises:  InvariantError if something else is among them.
         """
         options = ReadOptions()
         options.set_readahead_size(READAHEAD_BYTES)
-        try:
-            for name, value in self._db.items(read_opt=options):
-                if name != CHECKPOINT_KEY:
-                    table, key, number = page_name(name)
-                    yield table, (key, number), value
-        except ValueError as error:
-            raise self._foreign(error) from error
+        return {(key, number): page for key, number, page in self._scan((table,), options)}
 
     def pages_of(self, table: str, key: str) -> dict[int, bytes]:
         """Return the pages of a key by number; none for a key that is not there.
 
         Raises:  InvariantError if something else is among them.
         """
-        start = SEPARATOR.join((table, key, "")).encode()
-        found: dict[int, bytes] = {}
+        pages = self._scan((table, key), ReadOptions())
+        # Another key may begin as this one, and go on with what separates.
+        return {number: page for other, number, page in pages if other == key}
+
+    def _scan(
+        self, names: tuple[str, ...], options: ReadOptions
+    ) -> Iterator[tuple[str, int, bytes]]:
+        """Yield key, number and content of the pages whose names begin with these parts."""
+        start = SEPARATOR.join((*names, "")).encode()
+        for name, page in self._db.items(from_key=start, read_opt=options):
+            if not name.startswith(start):
+                break
+            _, key, number = self._parts(name)
+            yield key, number, page
+
+    def _parts(self, name: bytes) -> tuple[str, str, int]:
         try:
-            for name, value in self._db.items(from_key=start):
-                if not name.startswith(start):
-                    break
-                _, other, number = page_name(name)
-                if other == key:  # else a key that begins as this one, and goes on
-                    found[number] = value
+            return page_name(name)
         except ValueError as error:
             raise self._foreign(error) from error
-        return found
 
     def _foreign(self, error: ValueError) -> InvariantError:
         return InvariantError(

@@ -14,6 +14,10 @@ from headrace.errors import InvariantError, RecordError
 
 S = TypeVar("S")
 
+MISSES_MAX = 1_000
+"""Keys that a source was asked for and has not, before all its keys are listed: new ones come in
+numbers, and would be looked up one by one."""
+
 PageKey: TypeAlias = tuple[str, int]
 """A key of the table and a page number within it: what one changelog record holds."""
 
@@ -23,6 +27,9 @@ class PageSource(Protocol):
 
     def pages_of(self, table: str, key: str) -> Mapping[int, bytes]:
         """Return the pages of a key by number; none for a key that is not there."""
+
+    def pages(self, table: str) -> Mapping[PageKey, bytes]:
+        """Return all pages of a table, in the order of their keys."""
 
 
 class Codec(Protocol[S]):
@@ -120,8 +127,8 @@ Table: TypeAlias = ObjectTable[Any] | RowTable
 class ObjectState(Generic[S]):
     """The objects of a table in one partition.
 
-    Objects of an attached source are read when they are first asked for: who takes over a large
-    state goes on before all of it is read.
+    Objects of an attached source are read when they are first asked for, and even their keys are
+    listed only for who wants them all: who takes over a large state goes on at once.
     """
 
     def __init__(self, table: ObjectTable[S]) -> None:
@@ -129,33 +136,36 @@ class ObjectState(Generic[S]):
         self._objects: dict[str, S | None] = {}
         """None: it lies in the source, and was not read yet."""
         self._source: PageSource | None = None
+        self._is_listed = True
+        """Whether all keys of the source stand here."""
+        self._misses = 0
         self._changed: set[str] = set()
         self._unsettled: set[str] = set()
         """Keys whose changes were returned, and do not count yet."""
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the keys, in the order they were first seen."""
+        """Iterate over the keys: those of the source by name, others as they were first seen."""
+        self._list()
         return iter(self._objects)
 
     def __len__(self) -> int:
         """Return how many keys there are."""
+        self._list()
         return len(self._objects)
 
     def read(self, key: str) -> S | None:
         """Return the object of a key for reading, or None."""
         found = self._objects.get(key)
-        if found is None and key in self._objects:
-            found = self._objects[key] = self._read(key)
-        return found
+        return self._find(key) if found is None else found
 
     def edit(self, key: str) -> S:
         """Return the object of a key for changing it in place; a new one if there is none."""
         self._changed.add(key)
         found = self._objects.get(key)
         if found is None:
-            is_there = key in self._objects
-            found = self._read(key) if is_there else self.table.codec.new(key)
-            self._objects[key] = found
+            found = self._find(key)
+        if found is None:
+            found = self._objects[key] = self.table.codec.new(key)
         return found
 
     def changes(self) -> dict[PageKey, bytes | None]:
@@ -185,11 +195,11 @@ class ObjectState(Generic[S]):
         self._changed.clear()
         self._unsettled.clear()
 
-    def attach(self, keys: Iterable[str], source: PageSource) -> None:
-        """Have the objects of these keys, which lie in a source; the state must be empty."""
+    def attach(self, source: PageSource) -> None:
+        """Have the objects that lie in a source; the state must be empty."""
         self._require_empty()
-        self._objects = dict.fromkeys(keys)
         self._source = source
+        self._is_listed = False
 
     def restore(self, pages: Mapping[PageKey, bytes]) -> None:
         """Take the pages a changelog holds; the state must be empty."""
@@ -202,12 +212,29 @@ class ObjectState(Generic[S]):
 
     def _require_empty(self) -> None:
         if self._objects:
-            raise InvariantError(f"table {self.table.name} is restored over {len(self)} live keys")
+            raise InvariantError(
+                f"table {self.table.name} is restored over {len(self._objects)} live keys"
+            )
 
-    def _read(self, key: str) -> S:
-        if self._source is None:
-            raise InvariantError(f"table {self.table.name}, key {key[:100]!r}: it has no source")
-        return self._load(key, self._source.pages_of(self.table.name, key))
+    def _find(self, key: str) -> S | None:
+        """Return an object that lies in the source, or None if there is none of this key."""
+        if self._source is None or (self._is_listed and key not in self._objects):
+            return None
+        pages = self._source.pages_of(self.table.name, key)
+        if not pages:
+            self._misses += 1
+            if self._misses > MISSES_MAX:
+                self._list()
+            return None
+        found = self._objects[key] = self._load(key, pages)
+        return found
+
+    def _list(self) -> None:
+        """Have all keys of the source here; from now on none is looked up that is not there."""
+        if not self._is_listed and self._source is not None:
+            listed = dict.fromkeys(key for key, _ in self._source.pages(self.table.name))
+            self._objects = {**listed, **self._objects}
+            self._is_listed = True
 
     def _load(self, key: str, pages: Mapping[int, bytes]) -> S:
         try:

@@ -43,7 +43,7 @@ def test_what_waits_to_be_written_to_disk_is_bounded(store: Store) -> None:
 def test_a_restore_leaves_nothing_in_memory_but_the_tables(store: Store) -> None:
     for number in range(WRITES):
         write(store, number)
-    pages = store.pages()
+    pages = store.pages("a.b_by_c.v1")
 
-    assert len(pages["a.b_by_c.v1"]) == WRITES * PAGES
+    assert len(pages) == WRITES * PAGES
     assert property_bytes(store, "block-cache-usage") == 0
