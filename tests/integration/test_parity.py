@@ -125,7 +125,7 @@ def test_orders_before_the_first_that_differs_are_answered_alike(ways: ThreeWays
 def rows_behind_the_loop(ways: ThreeWays) -> tuple[Rows, Rows]:
     """Return the rows of the live run and of the driver."""
     live = {topic.name: ways.live_rows(topic) for topic in BEHIND_THE_LOOP}
-    return live, {topic.name: ways.driver_rows(topic) for topic in BEHIND_THE_LOOP}
+    return live, {topic.name: ways.driver_rows(topic.name) for topic in BEHIND_THE_LOOP}
 
 
 def orders_of(rows: Rows) -> dict[str, Mapping[str, Any]]:

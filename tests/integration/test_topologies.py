@@ -57,7 +57,7 @@ def test_a_graph_started_by_name_writes_what_the_driver_does(
     # Two streams of a partition meet in one order here and another there; a basis waits for both.
     assert unlike_unordered(ways) == []
     assert {t: Counter(map(worded, rows)) for t, rows in tables.items()} == {
-        t: Counter(map(worded, ways.rows[t])) for t in tables
+        t: Counter(map(worded, ways.driver_rows(t))) for t in tables
     }
 
 
@@ -83,7 +83,7 @@ def worded(row: Mapping[str, Any]) -> str:
 
 def unlike_unordered(ways: ThreeWays) -> list[str]:
     """Return the topics that hold other records than the driver's, in whatever order."""
-    return [t for t in ways.same if counted(ways.live[t]) != counted(ways.driver[t])]
+    return [t for t in ways.same if counted(ways.live[t]) != counted(ways.driver_log(t))]
 
 
 def counted(log: Log) -> Mapping[int, Counter[tuple[bytes | None, bytes | None]]]:

@@ -64,9 +64,13 @@ class ThreeWays:
         rows: list[Mapping[str, Any]] = decoded.records.to_pylist()
         return rows
 
-    def driver_rows(self, topic: Topic) -> list[Mapping[str, Any]]:
+    def driver_rows(self, topic: str) -> list[Mapping[str, Any]]:
         """Return the records of a topic as the driver wrote them."""
-        return [row for part in self.parts[topic.name] for row in part.records.to_pylist()]
+        return [row for part in self.parts[topic] for row in part.records.to_pylist()]
+
+    def driver_log(self, topic: str) -> Log:
+        """Return what the driver wrote to the partitions of a topic."""
+        return log_of(self.parts[topic])
 
     def records(self) -> int:
         """Return how many records those topics hold live."""
@@ -74,9 +78,7 @@ class ThreeWays:
 
     def unlike_driver(self) -> dict[str, int]:
         """Return the topics of these that the driver wrote otherwise: at how many places."""
-        found = {
-            topic: differences(self.live[topic], log_of(self.parts[topic])) for topic in self.same
-        }
+        found = {t: differences(self.live[t], self.driver_log(t)) for t in self.same}
         return {topic: places for topic, places in found.items() if places}
 
     def unlike_backtest(self) -> list[str]:
