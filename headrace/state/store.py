@@ -110,9 +110,14 @@ class Store:
 
         Raises:  InvariantError if something else is among them.
         """
-        options = ReadOptions()
-        options.set_readahead_size(READAHEAD_BYTES)
-        return {(key, number): page for key, number, page in self._scan((table,), options)}
+        return {(key, number): page for key, number, page in self._scan((table,), _ahead())}
+
+    def keys_of(self, table: str) -> Iterator[str]:
+        """Yield the keys of a table in order, each as often as it has pages.
+
+        Raises:  InvariantError if something else is among them.
+        """
+        return (key for key, _, _ in self._scan((table,), _ahead()))
 
     def pages_of(self, table: str, key: str) -> dict[int, bytes]:
         """Return the pages of a key by number; none for a key that is not there.
@@ -159,6 +164,12 @@ class Store:
     def close(self) -> None:
         """Release the files."""
         self._db.close()
+
+
+def _ahead() -> ReadOptions:
+    options = ReadOptions()
+    options.set_readahead_size(READAHEAD_BYTES)
+    return options
 
 
 def page_bytes(table: str, key: str, page: int) -> bytes:

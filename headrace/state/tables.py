@@ -28,8 +28,8 @@ class PageSource(Protocol):
     def pages_of(self, table: str, key: str) -> Mapping[int, bytes]:
         """Return the pages of a key by number; none for a key that is not there."""
 
-    def pages(self, table: str) -> Mapping[PageKey, bytes]:
-        """Return all pages of a table, in the order of their keys."""
+    def keys_of(self, table: str) -> Iterable[str]:
+        """Return the keys of a table in order; one that has several pages may come again."""
 
 
 class Codec(Protocol[S]):
@@ -232,7 +232,7 @@ class ObjectState(Generic[S]):
     def _list(self) -> None:
         """Have all keys of the source here; from now on none is looked up that is not there."""
         if not self._is_listed and self._source is not None:
-            listed = dict.fromkeys(key for key, _ in self._source.pages(self.table.name))
+            listed = dict.fromkeys(self._source.keys_of(self.table.name))
             self._objects = {**listed, **self._objects}
             self._is_listed = True
 

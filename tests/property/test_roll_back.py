@@ -17,7 +17,6 @@ from headrace.state.tables import (
     MISSES_MAX,
     ObjectState,
     ObjectTable,
-    PageKey,
     RowState,
     RowTable,
     StructCodec,
@@ -168,9 +167,9 @@ class Noted:
         self.asked.append(key)
         return self.store.pages_of(table, key)
 
-    def pages(self, table: str) -> Mapping[PageKey, bytes]:
+    def keys_of(self, table: str) -> Iterator[str]:
         self.asked.append("*")
-        return self.store.pages(table)
+        return self.store.keys_of(table)
 
 
 @pytest.fixture
@@ -218,5 +217,6 @@ def test_a_store_names_its_tables(tmp_path: Path) -> None:
 
     assert store.tables() == ["a.b", "a.b.v1", "a.b.v10"]
     assert store.pages("a.b.v1") == pages
+    assert list(store.keys_of("a.b.v1")) == ["k", "l"]
     assert store.pages("a") == {}
     store.close()
