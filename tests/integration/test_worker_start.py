@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from headrace.errors import TransientError
-from headrace.runtime.app import make_app, run_worker
 from headrace.servers import Servers
 from headrace.settings import Settings
 from headrace.up.processes import free_port
@@ -43,11 +42,14 @@ def answers(page: str) -> bool:
         return False
 
 
-def test_what_keeps_a_worker_from_starting_is_raised(tmp_path: Path) -> None:
-    app = make_app("app", tmp_path, free_port(), web_host="203.0.113.1")  # nobody's: TEST-NET-3
+def test_what_keeps_a_worker_from_starting_is_said(kafka: str, tmp_path: Path) -> None:
+    nobodys = "203.0.113.1"  # of a net that is for documents only
 
-    with pytest.raises(TransientError, match="worker app: it could not start"):
-        run_worker(app)
+    with sample.worker(kafka, tmp_path, web_host=nobodys) as refused:
+        code = refused.process.wait(sample.WAIT_S)
+
+    assert code == 1
+    assert "it could not start: " in refused.log.read_text()
 
 
 def test_a_server_that_is_late_is_waited_for(tmp_path: Path) -> None:
