@@ -1,4 +1,4 @@
-"""Faust, with its data path replaced: one event is one batch, read and written by librdkafka."""
+"""Faust, with its data path replaced: one event is one batch, read and written by our clients."""
 
 import asyncio
 import errno

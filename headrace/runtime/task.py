@@ -7,7 +7,7 @@ import msgspec
 
 from headrace.runtime.chain import Chain, LoadedStep
 from headrace.state.store import Changes, Checkpoint, Store
-from headrace.state.tables import PageKey, RowState
+from headrace.state.tables import PageKey
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class Task:
     gone: dict[str, dict[PageKey, bytes | None]] = field(default_factory=dict)
 
     def changes(self) -> Changes:
-        """Return the pages changed since the last call, by table."""
+        """Return the pages changed since the last call, and those that are gone, by table."""
         return {name: table.changes() for name, table in self.chain.tables.items()} | self.gone
 
     def next_checkpoint(
@@ -79,11 +79,8 @@ def open_task(
         checkpoint, offsets=checkpoint.offsets | _begun_anew(steps, checkpoint)
     )
     chain = Chain(steps, partition)
-    for name, table in chain.tables.items():
-        if isinstance(table, RowState):
-            table.restore(store.pages(name))
-        else:
-            table.attach(store)
+    for table in chain.tables.values():
+        table.attach(store)
     chain.counts.update(checkpoint.counts)
     gone: dict[str, dict[PageKey, bytes | None]] = {
         name: dict.fromkeys(store.pages(name))

@@ -28,6 +28,9 @@ class PageSource(Protocol):
     def pages_of(self, table: str, key: str) -> Mapping[int, bytes]:
         """Return the pages of a key by number; none for a key that is not there."""
 
+    def pages(self, table: str) -> Mapping[PageKey, bytes]:
+        """Return all pages of a table."""
+
     def keys_of(self, table: str) -> Iterable[str]:
         """Return the keys of a table in order; one that has several pages may come again."""
 
@@ -321,8 +324,12 @@ class RowState:
         self._changed.clear()
         self._unsettled.clear()
 
+    def attach(self, source: PageSource) -> None:
+        """Have the rows that lie in a source, all of them now; the state must be empty."""
+        self.restore(source.pages(self.table.name))
+
     def restore(self, pages: Mapping[PageKey, bytes]) -> None:
-        """Take the rows a store or a changelog holds; the state must be empty."""
+        """Take the rows a changelog holds; the state must be empty."""
         if self._keys:
             raise InvariantError(f"table {self.table.name} is restored over {len(self)} live keys")
         for (key, _), page in pages.items():

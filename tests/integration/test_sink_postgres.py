@@ -33,7 +33,6 @@ from tests.integration.sink_records import (
 )
 
 WAIT_S = 60.0
-DAY_NS = 86_400_000_000_000
 TRADES = "SELECT count(*) FROM market_trade_v1"
 
 

@@ -61,9 +61,8 @@ class States:
 
     def __init__(self, store: Store) -> None:
         self.structs, self.pairs, self.rows = STRUCTS.open(), PAIRS.open(), ROWS.open()
-        self.structs.attach(store)
-        self.pairs.attach(store)
-        self.rows.restore(store.pages(ROWS.name))
+        for state in self.every():
+            state.attach(store)
 
     def every(self) -> list[ObjectState[Tally] | RowState]:
         return [self.structs, self.pairs, self.rows]
@@ -108,7 +107,7 @@ class RollBack(RuleBasedStateMachine):
         assert pair == struct or (pair, struct) == (0, EMPTY)
 
     @rule()
-    def list(self) -> None:
+    def list_keys(self) -> None:
         structs, pairs, rows = (sorted(state) for state in self.states.every())
         assert structs == rows == sorted(self.edited)
         assert {*structs} - {*pairs} <= {
@@ -120,15 +119,13 @@ class RollBack(RuleBasedStateMachine):
             len(rows),
         ]
 
-    @rule(has_asked=st.booleans())
-    def commit(self, *, has_asked: bool) -> None:
+    @rule()
+    def commit(self) -> None:
         changes = {state.table.name: state.changes() for state in self.states.every()}
         self.store.write(changes, Checkpoint())
         for state in self.states.every():
             state.settle()
         self.counting = dict(self.edited)
-        if has_asked:
-            self.list()
 
     @rule(is_offered=st.booleans())
     def abort(self, *, is_offered: bool) -> None:

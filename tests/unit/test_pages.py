@@ -16,6 +16,7 @@ import pytest
 import typer.main
 
 import headrace
+from agents.trading.order_state import END_STATES, REPORT_KINDS, advance, order_of
 from feeds import open_feed
 from gateways import open_rest_venue
 from headrace.cli import app as command_line
@@ -25,6 +26,7 @@ from headrace.topology import Topology
 from schemas import topics
 from tests.repository_files import ROOT, texts
 from tests.sample_project import as_only_project
+from tests.unit.test_execute_orders import approval, report
 from topologies.trading import TOPOLOGY as TRADING
 from topologies.trading_gateway import TOPOLOGY as TRADING_GATEWAY
 
@@ -38,7 +40,7 @@ TESTED_IN = {
     "docs/faults.md python": HERE,
     "docs/feeds.md toml": HERE,
     "docs/gateways.md python": HERE,
-    "docs/lookups.md mermaid": HERE,
+    "docs/lookups.md mermaid": "tests/unit/test_lookups_page.py",
     "docs/lookups.md python": "tests/unit/test_lookups_page.py",
     "docs/models.md python": "tests/unit/test_models_page.py",
     "docs/models.md sql": "tests/integration/test_sink_tables.py",
@@ -86,6 +88,7 @@ def test_every_block_has_its_test() -> None:
     for where, module in TESTED_IN.items():
         page = Path(where.split()[0]).name
         assert page in (ROOT / module).read_text(), f"{module} does not name {page}"
+    assert len(commands()) > 30  # else nothing would be looked up below
 
 
 def commands() -> list[tuple[str, str]]:
@@ -189,6 +192,39 @@ def arrows(picture: str) -> set[tuple[str, str]]:
         ends = [labels.get(name, name) for name in re.split(r"\s*-->\s*", line.strip())]
         found |= set(pairwise(ends))
     return found
+
+
+def order_moves() -> set[tuple[str, str, str]]:
+    """Return from where to where, and by which report, an order is moved."""
+    reports = [("ACKNOWLEDGED", 0), ("FILLED", 1), ("FILLED", 2), ("CANCELED", 0), ("REJECTED", 0)]
+    starts = [("SENT", 0), ("ACKNOWLEDGED", 0), ("PARTIALLY_FILLED", 1)]
+    found = set()
+    for state, filled_lots in starts:
+        for kind, lots in reports:
+            order = order_of(approval(1, quantity_lots=2 + filled_lots), "order")
+            order.state, order.filled_lots = state, filled_lots
+            if advance(order, report(approval(1), 1, kind, lots)):
+                found.add((state, order.state, kind))
+    return found
+
+
+def test_the_life_of_an_order_is_drawn_as_it_goes() -> None:
+    (picture,) = (
+        each.code for each in BLOCKS if each.page == "docs/risk.md" and "stateDiagram" in each.code
+    )
+    lines = re.findall(r"^  (\S+) --> (\S+?)(?:: (.*))?$", picture, re.MULTILINE)
+    shown = {
+        (start, end, kind)
+        for start, end, said in lines
+        if "[*]" not in {start, end}
+        for kind in REPORT_KINDS
+        if kind in said
+    }
+
+    assert len(lines) == len(picture.splitlines()) - 1
+    assert shown == order_moves()
+    assert {start for start, end, _ in lines if end == "[*]"} == END_STATES
+    assert {end for start, end, _ in lines if start == "[*]"} == {"SENT", "REJECTED"}
 
 
 def edges(topology: Topology, *, by_agent: bool) -> set[tuple[str, str]]:
