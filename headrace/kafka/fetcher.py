@@ -44,6 +44,7 @@ class Fetcher:
         self._positions = Positions()
         self._leaders = Leaders({}, {}, frozenset())
         self._is_lost = False
+        self._is_waited_for = False
         self._unknown_since_s: float | None = None
         self._out_of_range: Offsets = {}
         self._failure: Exception | None = None
@@ -107,9 +108,11 @@ class Fetcher:
                  cannot be.
         """
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._positions.is_readable() or self._failure is not None, timeout_s
-            )
+            if not self._can_answer():
+                self._is_waited_for = True
+                self._changed.notify_all()
+                self._changed.wait_for(self._can_answer, timeout_s)
+                self._is_waited_for = False
             if self._failure is not None:
                 raise self._failure
             was_full = self._is_full
@@ -126,6 +129,9 @@ class Fetcher:
             self._changed.notify_all()
         for thread in list(self._threads.values()):  # it may find one more leader meanwhile
             thread.join(limits.CLOSE_S)
+
+    def _can_answer(self) -> bool:
+        return self._failure is not None or self._positions.is_readable()
 
     # Threads beside the one that takes.
 
@@ -205,12 +211,17 @@ class Fetcher:
         return missing
 
     def _serve(self, node: int) -> None:
-        """Fetch from one broker what it leads."""
+        """Fetch from one broker what it leads: ahead, but for the end of the log."""
         broker: Broker | None = None
         failures = 0
+        is_at_end = False
         while True:
             with self._changed:
-                while not self._is_closed and not (wanted := self._wanted(node)):
+                # At the end each record would be an answer of its own, and cost the broker, and us,
+                # as much as a thousand do: they gather there until somebody waits for them.
+                while not self._is_closed and not (
+                    (self._is_waited_for or not is_at_end) and (wanted := self._wanted(node))
+                ):
                     self._changed.wait(_LOOK_S)
                 if self._is_closed:
                     break
@@ -220,6 +231,7 @@ class Fetcher:
                     broker = Broker(address or self._bootstrap[0], self._client_id)
                 answer, said = broker.fetch(wanted)
                 is_moved = self._add(wanted, answer, said)
+                is_at_end = self._is_at_end(said)
             except OSError as error:
                 if broker is not None:
                     broker.close()
@@ -277,6 +289,16 @@ class Fetcher:
                     self._positions.add(one.place, reading, part, offset, one.stable_end)
                     self._changed.notify_all()
         return is_moved
+
+    def _is_at_end(self, said: list[Answer]) -> bool:
+        """Say whether an answer brought all there was."""
+        with self._changed:
+            by_place = self._positions.by_place
+            return all(
+                by_place[one.place].offset >= one.stable_end
+                for one in said
+                if one.place in by_place
+            )
 
     def _pause(self, tries: int) -> None:
         """Wait before the next try: longer each time, and not all at once."""

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from headrace.kafka import config
 from headrace.kafka.admin import Admin, TopicPlan
+from headrace.kafka.broker import Broker
 from headrace.kafka.consumer import Consumer, Rebalance
 from headrace.kafka.fetched import Offsets, Place, RawPart
 from headrace.kafka.fetcher import Fetcher
@@ -124,6 +125,34 @@ def test_it_brings_what_librdkafka_brings(kafka: str) -> None:
     assert all(again[place][starts[place] :] == wanted[place] for place in places)
     assert all(len(rows) > RECORDS for rows in wanted.values())
     assert fetcher.stable_ends() == ends
+
+
+def test_at_the_end_of_the_log_records_gather_until_somebody_waits(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "test.batches.gathered.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    answers = []
+    fetch = Broker.fetch
+
+    def counted(broker: Broker, wanted: Any) -> Any:
+        answers.append(fetch(broker, wanted))
+        return answers[-1]
+
+    monkeypatch.setattr(Broker, "fetch", counted)
+    fetcher = Fetcher(kafka, "test")
+    fetcher.start(dict.fromkeys([(topic, partition) for partition in range(PARTITIONS)], 0))
+    fetcher.take(1, 1.0)  # what there is: the ends
+    before = len(answers)
+    for number in range(20):
+        send(kafka, topic, range(number, number + 1))  # acknowledged one by one
+
+    found = read_to(fetcher.take, dict.fromkeys([(topic, p) for p in range(PARTITIONS)], 10))
+    fetcher.close()
+
+    assert sum(map(len, found.values())) == 20
+    # One was on its way already; it would be one a record.
+    assert len(answers) - before <= 4
 
 
 class Given:
