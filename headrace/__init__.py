@@ -1,4 +1,4 @@
-"""headrace: Faust made columnar, on librdkafka."""
+"""headrace: Faust made columnar, over Kafka's own record batches."""
 
 from headrace.batch import Batch, DeadRow, Output, Part
 from headrace.state.tables import ObjectTable, RowTable, StructCodec

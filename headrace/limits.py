@@ -16,10 +16,13 @@ RECORD_BYTES_MAX = 18 * 2**20
 was wrong with it. Kafka's own bound is 1 MB."""
 
 PRODUCER_RECORDS_MAX = 400_000
-"""Records librdkafka holds unsent; a full queue stops the agent that fills it."""
+"""Records a producer holds unsent; a full queue stops the agent that fills it."""
 
 PRODUCER_BYTES_MAX = 128 * 2**20
-"""Bytes librdkafka holds unsent."""
+"""Bytes a producer holds unsent."""
+
+PRODUCE_BYTES_MAX = 8 * 2**20
+"""Of the records in one request, as they lie in memory, but for the last partition's batch."""
 
 CONSUMER_BYTES_MAX = 32 * 2**20
 """Bytes a reader fetches ahead: a second or two at full rate."""

@@ -20,6 +20,17 @@ FETCHING = {
 }
 """Of librdkafka's ways to fetch the one that goes without waiting, in amounts as ours."""
 
+SENDING = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "compression.type": "lz4",
+    "linger.ms": 0.5,
+    "batch.num.messages": limits.BATCH_RECORDS_MAX,
+    "batch.size": 2**20,
+    "partitioner": "murmur2_random",
+}
+"""What ours promises, and no waiting for more: what was read is handed over in one call."""
+
 PARTITIONS = 8
 
 
@@ -28,7 +39,7 @@ def pass_on(bootstrap: str, source: str, target: str) -> None:
     consumer = Consumer(config.reader(bootstrap, f"bare-{source}") | FETCHING)
     ends = OffsetQuery(bootstrap).ends([(source, partition) for partition in range(PARTITIONS)])
     consumer.assign([TopicPartition(*place, end) for place, end in ends.items()])
-    producer = Producer(config.producer(bootstrap, f"bare-{target}"))
+    producer = Producer(config.client(bootstrap, f"bare-{target}") | SENDING)
     while True:
         first = consumer.poll(0.05)
         if first is None:

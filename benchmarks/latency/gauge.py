@@ -21,6 +21,9 @@ from headrace.topology import Topic
 
 TICK_S = 0.001
 KEYS = 64
+AT_ONCE_MAX = 6_400
+"""Records of one tick: of a sender that was kept from the processor for a while."""
+
 RECORDS_MAX = 8_192
 POLL_S = 0.05
 WARM_S = 3.0
@@ -74,17 +77,17 @@ def _send(route: Route, rate_a_s: int, duration_s: float, answers: Any) -> None:
     schema_id = registry.register(subject_of(route.enter.name), schema)
     registry.close()
     producer = Producer(route.bootstrap, "latency-gauge")
-    names = np.array([f"KEY{number:02d}" for number in range(KEYS)])
+    # More than once: so many from any of them on lie in one piece.
+    names = pa.array([f"KEY{number:02d}" for number in range(KEYS)] * (1 + AT_ONCE_MAX // KEYS))
     begun_s = time.monotonic()
     sent = counted = 0
     while (now_s := time.monotonic()) < begun_s + duration_s:
-        due = int((now_s - begun_s) * rate_a_s) - sent
+        due = min(int((now_s - begun_s) * rate_a_s) - sent, AT_ONCE_MAX)
         if due > 0:
-            keys = names[np.arange(sent, sent + due) % KEYS]
             numbers = np.arange(sent, sent + due)
             records = pa.record_batch(
                 {
-                    "key": pa.array(keys),
+                    "key": names.slice(sent % KEYS, due),
                     "sent_time_ns": np.full(due, time.time_ns()),
                     "price_ticks": numbers,
                     "size_lots": numbers,
@@ -94,6 +97,7 @@ def _send(route: Route, rate_a_s: int, duration_s: float, answers: Any) -> None:
             producer.send(
                 route.enter.name, values, ByteColumn(records.column("key").cast(pa.binary()))
             )
+            producer.push()
             sent += due
             counted += due if now_s - begun_s >= WARM_S else 0
         time.sleep(TICK_S)

@@ -1,1 +1,1 @@
-"""The way to Kafka: librdkafka, in whole batches; nothing else imports its client."""
+"""The way to Kafka, in whole batches; nothing else imports a client of it."""

@@ -2,7 +2,9 @@
 
 import socket
 import struct
+import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,7 +13,21 @@ from headrace.kafka import fetch_wire as wire
 from headrace.kafka.fetch_wire import Address, Leaders
 from headrace.kafka.fetched import Place
 from headrace.kafka.lz4_kernel import SLACK_BYTES
+from headrace.kafka.protocol import Kind, request
 from headrace.kafka.record_batches import Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An answer: `size` bytes of `data`, and SLACK_BYTES that may be touched behind them."""
+
+    data: Bytes
+    size: int
+
+    @property
+    def content(self) -> memoryview:
+        """Return the answer itself; what it says begins behind its number."""
+        return memoryview(self.data.data)[: self.size]
 
 
 class Broker:
@@ -23,14 +39,14 @@ class Broker:
     def __init__(self, address: Address, client_id: str) -> None:
         self._socket = socket.create_connection(address, limits.CONNECT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        weakref.finalize(self, self._socket.close)  # whoever forgets it need not hang up
         self._client_id = client_id
         self._asked = 0
         self._session = wire.Session()
 
     def leaders(self, topics: Sequence[str]) -> Leaders:
         """Return who leads these topics' partitions."""
-        answer, size = self._answer(wire.METADATA, wire.metadata_body(topics), 0)
-        return wire.leaders_in(memoryview(answer.data)[:size])
+        return wire.leaders_in(self.ask(wire.METADATA, wire.metadata_body(topics)).content)
 
     def fetch(self, wanted: Mapping[Place, tuple[int, int]]) -> tuple[Bytes, list[wire.Answer]]:
         """Return what there is of these partitions, and the bytes it lies in.
@@ -38,17 +54,23 @@ class Broker:
         Shapes:  `wanted` by partition the offset, and a number that changes if it is read anew.
         """
         ask = self._session.ask(wanted)
-        answer, size = self._answer(wire.FETCH, wire.fetch_body(ask), ask.wait_ms)
-        return answer, list(wire.answers_in(memoryview(answer.data)[:size], self._session))
+        heard = self.ask(wire.FETCH, wire.fetch_body(ask), ask.wait_ms)
+        return heard.data, list(wire.answers_in(heard.content, self._session))
 
-    def close(self) -> None:
-        """Hang up; whoever waits for an answer is told so."""
-        self._socket.close()
+    def ask(self, kind: Kind, body: bytes, wait_ms: int = 0) -> Heard:
+        """Return what the broker answers, which it may hold back so long."""
+        self.tell(kind, body)
+        return self.hear(wait_ms)
 
-    def _answer(self, kind: int, body: bytes, wait_ms: int) -> tuple[Bytes, int]:
+    def tell(self, kind: Kind, body: bytes) -> None:
+        """Ask, and have the answer heard later."""
         self._asked = self._asked + 1 & 0x7FFF_FFFF
+        self._socket.settimeout(limits.REQUEST_TIMEOUT_S)
+        self._socket.sendall(request(kind, self._asked, self._client_id, body))
+
+    def hear(self, wait_ms: int = 0) -> Heard:
+        """Return the answer to what was asked last, as `ask` does."""
         self._socket.settimeout(wait_ms / 1_000 + limits.REQUEST_TIMEOUT_S)
-        self._socket.sendall(wire.request(kind, self._asked, self._client_id, body))
         head = np.empty(4, np.uint8)
         self._fill(memoryview(head.data))
         (size,) = struct.unpack(">i", head.tobytes())
@@ -59,7 +81,11 @@ class Broker:
         (number,) = struct.unpack(">i", answer[:4].tobytes())
         if number != self._asked:
             raise ConnectionError(f"the answer to question {number}, expected {self._asked}")
-        return answer, size
+        return Heard(answer, size)
+
+    def close(self) -> None:
+        """Hang up; whoever waits for an answer is told so."""
+        self._socket.close()
 
     def _fill(self, into: memoryview) -> None:
         filled = 0

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from headrace import limits
+from headrace.errors import UsageError
 from headrace.kafka.fetched import Place
+from headrace.kafka.protocol import Kind, Reader, text
 from headrace.kafka.record_batches import Aborted
 
-FETCH, METADATA = 1, 3
-_VERSIONS = {FETCH: 11, METADATA: 7}
+FETCH = Kind(1, 11, is_compact=False)
+METADATA = Kind(3, 7, is_compact=False)
 
 OUT_OF_RANGE, UNKNOWN_TOPIC, UNAUTHORIZED = 1, 3, 29
 MOVED = frozenset({UNKNOWN_TOPIC, 5, 6, 9, 56, 74, 75, 78, 100})
@@ -34,13 +36,40 @@ class Address(NamedTuple):
     port: int
 
 
+def addresses(bootstrap: str) -> list[Address]:
+    """Return the addresses a cluster is found by, `host:port`, several by commas.
+
+    Raises:  UsageError if one is none.
+    """
+    return [_address(one) for one in bootstrap.split(",")]
+
+
+def _address(written: str) -> Address:
+    """Return an address as it is written.
+
+    Raises:  UsageError if it is none.
+    """
+    host, _, port = written.strip().removeprefix("PLAINTEXT://").rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"Kafka's address: expected host:port, found {written!r}")
+    return Address(host.strip("[]"), int(port))
+
+
 @dataclass(frozen=True, slots=True)
 class Leaders:
-    """Who leads which partition; `unknown` are topics the cluster does not have."""
+    """Who leads which partition; `unknown` are topics the cluster does not have.
+
+    `partitions` says of the others how many each has, led by somebody just now or not.
+    """
 
     brokers: Mapping[int, Address]
     leader_by_place: Mapping[Place, int]
     unknown: frozenset[str]
+    partitions: Mapping[str, int]
+
+
+NO_LEADERS = Leaders({}, {}, frozenset(), {})
+"""What is known at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +148,9 @@ class Session:
         self._known = {}
 
 
-def request(kind: int, number: int, client_id: str, body: bytes) -> bytes:
-    """Return a request as it is sent."""
-    name = client_id.encode()
-    head = struct.pack(f">hhih{len(name)}s", kind, _VERSIONS[kind], number, len(name), name)
-    return struct.pack(">i", len(head) + len(body)) + head + body
-
-
 def metadata_body(topics: Sequence[str]) -> bytes:
     """Return the question who leads these topics' partitions, without making any."""
-    return struct.pack(">i", len(topics)) + b"".join(map(_text, topics)) + b"\0"
+    return struct.pack(">i", len(topics)) + b"".join(map(text, topics)) + b"\0"
 
 
 def fetch_body(ask: Ask) -> bytes:
@@ -142,7 +164,7 @@ def fetch_body(ask: Ask) -> bytes:
     head = (_CONSUMER, ask.wait_ms, 1, ask.bytes_max, _READ_COMMITTED, *ask.session)
     parts = [struct.pack(">iiiibiii", *head, len(by_topic))]
     for topic, wanted in by_topic.items():
-        parts += [_text(topic), struct.pack(">i", len(wanted))]
+        parts += [text(topic), struct.pack(">i", len(wanted))]
         parts += [
             struct.pack(">iiqqi", partition, _ANY_EPOCH, offset, -1, ask.partition_bytes_max)
             for partition, offset in wanted
@@ -150,13 +172,13 @@ def fetch_body(ask: Ask) -> bytes:
     parts.append(struct.pack(">i", len(left)))
     for topic, partitions in left.items():
         count = len(partitions)
-        parts += [_text(topic), struct.pack(f">{1 + count}i", count, *partitions)]
-    return b"".join([*parts, _text("")])
+        parts += [text(topic), struct.pack(f">{1 + count}i", count, *partitions)]
+    return b"".join([*parts, text("")])
 
 
 def leaders_in(answer: memoryview) -> Leaders:
     """Return what an answer to `metadata_body` says."""
-    read = _Reader(answer, 8)  # behind its number and how long it was held back
+    read = Reader(answer, 8)  # behind its number and how long it was held back
     brokers = {}
     for _ in range(read.int32()):
         node, host, port = read.int32(), read.text(), read.int32()
@@ -166,19 +188,23 @@ def leaders_in(answer: memoryview) -> Leaders:
     read.int32()  # controller
     leaders: dict[Place, int] = {}
     unknown = set()
+    partitions: dict[str, int] = {}
     for _ in range(read.int32()):
         error, topic = read.int16(), read.text() or ""
         read.skip(1)
         if error == UNKNOWN_TOPIC:
             unknown.add(topic)
-        for _ in range(read.int32()):
+        count = read.int32()
+        if not error:
+            partitions[topic] = count
+        for _ in range(count):
             partition_error, partition, leader = read.int16(), read.int32(), read.int32()
             read.skip(4)
             for _ in range(3):  # replicas: all, in sync, away
                 read.skip(4 * read.int32())
             if leader in brokers and partition_error not in MOVED:
                 leaders[topic, partition] = leader
-    return Leaders(brokers, leaders, frozenset(unknown))
+    return Leaders(brokers, leaders, frozenset(unknown), partitions)
 
 
 def answers_in(answer: memoryview, session: Session) -> Iterator[Answer]:
@@ -186,7 +212,7 @@ def answers_in(answer: memoryview, session: Session) -> Iterator[Answer]:
 
     Raises:  ConnectionError if the broker refuses the whole question.
     """
-    read = _Reader(answer, 8)
+    read = Reader(answer, 8)
     error = read.int16()
     if not session.note(read.int32(), error):
         return
@@ -203,40 +229,3 @@ def answers_in(answer: memoryview, session: Session) -> Iterator[Answer]:
             place = (topic, partition)
             yield Answer(place, partition_error, stable_end, aborted, read.at, size)
             read.skip(size)
-
-
-def _text(text: str) -> bytes:
-    encoded = text.encode()
-    return struct.pack(">h", len(encoded)) + encoded
-
-
-class _Reader:
-    """Reads numbers and texts one after the other."""
-
-    def __init__(self, data: memoryview, at: int) -> None:
-        self._data = data
-        self.at = at
-
-    def skip(self, count: int) -> None:
-        self.at += count
-
-    def int16(self) -> int:
-        return self._number(">h", 2)
-
-    def int32(self) -> int:
-        return self._number(">i", 4)
-
-    def int64(self) -> int:
-        return self._number(">q", 8)
-
-    def text(self) -> str | None:
-        size = self.int16()
-        if size < 0:
-            return None
-        self.at += size
-        return bytes(self._data[self.at - size : self.at]).decode()
-
-    def _number(self, kind: str, size: int) -> int:
-        (number,) = struct.unpack_from(kind, self._data, self.at)
-        self.at += size
-        return int(number)

@@ -38,11 +38,11 @@ class Fetcher:
 
     def __init__(self, bootstrap: str, client_id: str) -> None:
         """Read from the cluster behind these addresses: `host:port`, several by commas."""
-        self._bootstrap = [_address(text) for text in bootstrap.split(",")]
+        self._bootstrap = wire.addresses(bootstrap)
         self._client_id = client_id
         self._changed = Condition()
         self._positions = Positions()
-        self._leaders = Leaders({}, {}, frozenset())
+        self._leaders = wire.NO_LEADERS
         self._is_lost = False
         self._is_waited_for = False
         self._unknown_since_s: float | None = None
@@ -318,14 +318,3 @@ def _refusal(answer: Answer, offset: int) -> HeadraceError:
     if answer.error == wire.UNAUTHORIZED:
         return UsageError(f"{where}: this client may not read it")
     return InvariantError(f"{where}: the broker refuses it with error {answer.error}")
-
-
-def _address(text: str) -> Address:
-    """Return an address as it is written.
-
-    Raises:  UsageError if it is none.
-    """
-    host, _, port = text.strip().removeprefix("PLAINTEXT://").rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f"Kafka's address: expected host:port, found {text!r}")
-    return Address(host.strip("[]"), int(port))

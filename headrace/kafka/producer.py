@@ -1,30 +1,24 @@
 """Writes whole batches to Kafka: idempotent, bounded, and never silently short of a record."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from time import monotonic
-from typing import Any
+import time
+from collections.abc import Sequence
 
 import numpy as np
-from confluent_kafka import KafkaError, KafkaException
 
 from headrace import limits
 from headrace.batch import Headers, IntArray
-from headrace.byte_column import column_of
 from headrace.errors import HeadraceError, InvariantError, TransientError
-from headrace.kafka import config
-from headrace.kafka.librdkafka import ANY_PARTITION
-from headrace.kafka.native_producer import NativeProducer
+from headrace.kafka.batch_writing import rows_of
+from headrace.kafka.partitioner import partitions_of
+from headrace.kafka.sender import Failure, Sender
 
 
 class Producer:
     """Sends columns of bytes; `flush` says when all of them are safe."""
 
     def __init__(self, bootstrap: str, client_id: str) -> None:
-        self._connect(config.producer(bootstrap, client_id))
-
-    def _connect(self, settings: dict[str, Any]) -> None:
-        self._client = NativeProducer(settings)
+        """Write to the cluster behind these addresses: `host:port`, several by commas."""
+        self._sender = Sender(bootstrap, client_id, None, limits.DELIVERY_TIMEOUT_MS / 1_000)
 
     def send(
         self,
@@ -38,72 +32,56 @@ class Producer:
     ) -> None:
         """Queue records in this order; waits while the queue is full.
 
+        Where no partition is given it is that of the key, as Java's client has it.
         Raises:  TransientError if the broker does not take records in time.
         """
         if len(values) != len(keys):
             raise InvariantError(f"topic {topic}: {len(values)} values with {len(keys)} keys")
         if not len(values):
             return
-        self._make_room(len(values))
-        chosen = partition if partitions is None else np.asarray(partitions, np.int64)
-        with self._explained(f"topic {topic}: records refused"):
-            if headers is None:
-                self._client.queue(topic, column_of(values), column_of(keys), chosen)
-            else:
-                self._send_singly(topic, values, keys, chosen, headers)
-        self._serve(0)
+        if not self._sender.wait_for_room(limits.FLUSH_TIMEOUT_S):
+            raise TransientError(
+                f"the producer's queue stayed full for {limits.FLUSH_TIMEOUT_S} s: "
+                f"{self._sender.records} records wait for the broker"
+            )
+        self._check()
+        if partitions is not None:
+            chosen: IntArray | int = np.asarray(partitions, np.int64)
+        elif partition is not None:
+            chosen = partition
+        else:
+            chosen = self._by_keys(topic, keys)
+        rows = rows_of(values, keys, time.time_ns() // 1_000_000, headers)
+        self._sender.add(topic, rows, chosen)
+
+    def push(self) -> None:
+        """Have what was sent go out now, instead of when more has gathered."""
+        self._sender.push()
 
     def flush(self, timeout_s: float = limits.FLUSH_TIMEOUT_S) -> None:
         """Wait until every record sent is acknowledged.
 
         Raises:  TransientError if one is not.
         """
-        with self._explained("records cannot be written"):
-            left = self._client.flush(timeout_s)
-        if self._client.failed:
-            failed, self._client.failed = self._client.failed, []
-            raise self._error(f"{len(failed)} records were not acknowledged", failed[0])
+        left = self._sender.flush(timeout_s)
+        self._check()
         if left:
             raise TransientError(f"{left} records were not acknowledged within {timeout_s} s")
 
-    def _send_singly(
-        self,
-        topic: str,
-        values: Sequence[bytes | None],
-        keys: Sequence[bytes | None],
-        partitions: IntArray | int | None,
-        headers: Sequence[Headers],
-    ) -> None:
-        # The batch call carries no headers.
-        places = np.broadcast_to(
-            ANY_PARTITION if partitions is None else partitions, len(values)
-        ).tolist()
-        for value, key, own, place in zip(values, keys, headers, places, strict=True):
-            self._client.queue_with_headers(topic, value, key, own, place)
+    def _by_keys(self, topic: str, keys: Sequence[bytes | None]) -> IntArray:
+        count = self._sender.partition_count(topic)
+        if count is None:
+            raise TransientError(
+                f"topic {topic}: the cluster does not know it, or does not answer, for "
+                f"{limits.REQUEST_TIMEOUT_S} s; create it with: headrace topics TOPOLOGY --create"
+            )
+        return partitions_of(keys, count)
 
-    def _serve(self, timeout_s: float) -> None:
-        with self._explained("the producer failed"):
-            self._client.poll(timeout_s)
+    def _check(self) -> None:
+        failure = self._sender.take_failure()
+        if failure is not None:
+            raise self._error(failure)
 
-    @contextmanager
-    def _explained(self, what: str) -> Iterator[None]:
-        """Raise what the client raises as one of ours."""
-        try:
-            yield
-        except KafkaException as error:
-            raise self._error(what, error.args[0]) from error
-
-    def _error(self, what: str, error: KafkaError) -> HeadraceError:
-        """Return what to raise when the client refuses or loses a record."""
-        return TransientError(f"{what}: {error.str()}")
-
-    def _make_room(self, count: int) -> None:
-        # Records refused by a full queue could be overtaken by the ones after them: wait first.
-        deadline = monotonic() + limits.FLUSH_TIMEOUT_S
-        while len(self._client) + count > limits.PRODUCER_RECORDS_MAX:
-            self._serve(0.01)
-            if monotonic() > deadline:
-                raise TransientError(
-                    f"the producer's queue stayed full for {limits.FLUSH_TIMEOUT_S} s: "
-                    f"{len(self._client)} records wait for the broker"
-                )
+    def _error(self, failure: Failure) -> HeadraceError:
+        """Return what to raise when records are refused or lost."""
+        return TransientError(str(failure))

@@ -1,31 +1,35 @@
 """Writes to Kafka so that records, state and offsets count together or not at all."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import time
+from collections.abc import Sequence
 
 import structlog
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError
 
 from headrace import limits
 from headrace.batch import Headers, IntArray
 from headrace.errors import AbortedError, FencedError, HeadraceError, InvariantError, TransientError
-from headrace.kafka import config
-from headrace.kafka.calls import must_return
+from headrace.kafka import produce_wire as wire
+from headrace.kafka.coordinator import MOVED, Coordinator
 from headrace.kafka.fetched import Offsets
 from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import Producer
+from headrace.kafka.protocol import Kind
+from headrace.kafka.sender import PASSING, Failure, Sender
 
 log = structlog.get_logger(__name__)
 
 FENCED = frozenset(
     {
-        KafkaError._FENCED,  # noqa: SLF001  (the client's name for it)
         KafkaError.PRODUCER_FENCED,
         KafkaError.INVALID_PRODUCER_EPOCH,
         KafkaError.INVALID_PRODUCER_ID_MAPPING,
     }
 )
+BUSY = KafkaError.CONCURRENT_TRANSACTIONS
+BUSY_WAIT_S = 0.002
+"""How soon a coordinator that still ends the last transaction is asked again."""
 
 
 class TransactionalProducer(Producer):
@@ -37,17 +41,24 @@ class TransactionalProducer(Producer):
     """
 
     def __init__(self, bootstrap: str, client_id: str, transactional_id: str) -> None:
+        """Get the name's next epoch.
+
+        Raises:  UsageError if the cluster is too old.
+        """
         self.transactional_id = transactional_id
+        self._bootstrap = bootstrap
+        self._client_id = client_id
         self._is_open = False
-        self._connect(config.transactional(bootstrap, client_id, transactional_id))
-        self._attempt("opening", self._client.init_transactions)
+        self._has_offsets = False
+        self._groups: dict[str, Coordinator] = {}
+        timeout_s = limits.TRANSACTION_TIMEOUT_MS / 1_000
+        self._sender = Sender(bootstrap, client_id, transactional_id, timeout_s)
+        self._keeper = Coordinator(bootstrap, client_id, wire.TRANSACTION, transactional_id)
+        self._open()
 
     def begin(self) -> None:
         """Open a transaction, if none is open."""
-        if not self._is_open:
-            with self._explained("a transaction cannot begin"):
-                self._client.begin_transaction()
-            self._is_open = True
+        self._is_open = True
 
     def send(
         self,
@@ -75,7 +86,8 @@ class TransactionalProducer(Producer):
                  FencedError; TransientError if the outcome is unknown: only a restart tells.
         """
         self.add_offsets(offsets, group)
-        self._attempt("commit", self._client.commit_transaction)
+        if self._sender.has_sent or self._has_offsets:
+            self._end(is_commit=True)
         self._is_open = False
 
     def add_offsets(self, offsets: Offsets, group: GroupMetadata) -> None:
@@ -87,39 +99,83 @@ class TransactionalProducer(Producer):
         # Everything is in the log before the group is asked whether this member still owns the
         # partitions: whoever takes them afterwards finds the open transaction, and waits for it.
         self.flush()
-        wanted = [TopicPartition(t, p, offset) for (t, p), offset in offsets.items()]
-        if wanted:
-            self._attempt(
-                "offsets",
-                lambda timeout_s: self._client.send_offsets_to_transaction(
-                    wanted, group, timeout_s
-                ),
-            )
+        if offsets:
+            self._commit_offsets(offsets, wire.member_of(group))
 
     def abort(self) -> None:
         """Let nothing that was sent since the last commit count."""
         if self._is_open:
-            self._attempt("abort", self._client.abort_transaction)
-            self._client.failed.clear()  # what was taken out of the queue
+            self._sender.drop()
+            if self._sender.has_sent or self._has_offsets:
+                self._end(is_commit=False)
             self._is_open = False
 
-    @over_outages
-    def _attempt(self, what: str, call: Callable[[float], Any]) -> None:
-        told = f"transaction of {self.transactional_id}, {what}"
-        with self._explained(told), must_return(told, limits.REQUEST_TIMEOUT_S):
-            call(limits.REQUEST_TIMEOUT_S)
+    # What coordinators are asked; all of it may be asked again.
 
-    def _error(self, what: str, error: KafkaError) -> HeadraceError:
-        text = f"{what}: {error.str()}"
-        if error.code() in FENCED:
+    @over_outages
+    def _open(self) -> None:
+        self._keeper.must_know_epochs()
+        self._begin(wire.INIT_PRODUCER, wire.init_body(self.transactional_id), "opening")
+
+    @over_outages
+    def _end(self, *, is_commit: bool) -> None:
+        # Asked a second time, with the epoch of the first, the coordinator says what came of it.
+        body = wire.end_body(self.transactional_id, self._producer, is_commit=is_commit)
+        self._begin(wire.END_TRANSACTION, body, "commit" if is_commit else "abort")
+
+    def _begin(self, kind: Kind, body: bytes, what: str) -> None:
+        """Ask for what gives the next transaction its epoch."""
+        deadline_s = time.monotonic() + limits.REQUEST_TIMEOUT_S
+        while True:
+            error, producer = wire.producer_in(self._keeper.ask(kind, body))
+            if error != BUSY or time.monotonic() > deadline_s:
+                break
+            time.sleep(BUSY_WAIT_S)
+        if error:
+            raise self._refusal(error, what, self._keeper)
+        self._producer = producer
+        self._has_offsets = False
+        self._sender.begin(producer)
+
+    @over_outages
+    def _commit_offsets(self, offsets: Offsets, member: wire.Member) -> None:
+        keeper = self._groups.get(member.group)
+        if keeper is None:
+            keeper = Coordinator(self._bootstrap, self._client_id, wire.GROUP, member.group)
+            self._groups[member.group] = keeper
+        body = wire.offsets_body(self.transactional_id, self._producer, member, offsets)
+        self._has_offsets = True
+        deadline_s = time.monotonic() + limits.REQUEST_TIMEOUT_S
+        while True:
+            errors = wire.errors_of_offsets(keeper.ask(wire.COMMIT_OFFSETS, body))
+            if BUSY not in errors or time.monotonic() > deadline_s:
+                break
+            time.sleep(BUSY_WAIT_S)
+        for error in errors:
+            if error:
+                raise self._refusal(error, f"offsets of group {member.group}", keeper)
+
+    def _refusal(self, error: int, what: str, keeper: Coordinator) -> HeadraceError:
+        if error in MOVED:
+            keeper.forget()
+        return self._judge(
+            error, f"transaction of {self.transactional_id}, {what}: {KafkaError(error).str()}"
+        )
+
+    def _error(self, failure: Failure) -> HeadraceError:
+        return self._judge(failure.code, f"transaction of {self.transactional_id}, {failure}")
+
+    def _judge(self, error: int, text: str) -> HeadraceError:
+        """Return what to raise; a transaction that can only be aborted is."""
+        if error in FENCED:
             return FencedError(f"{text}; another worker has taken over")
-        if error.fatal():
+        if error in PASSING:
+            return TransientError(text)
+        if not self._is_open or error == KafkaError.INVALID_TXN_STATE:
             return InvariantError(text)
-        if self._is_open and not error.retriable():
-            log.warning("transaction_failed", transactional_id=self.transactional_id, error=text)
-            self.abort()
-            return AbortedError(text)
-        return TransientError(text)
+        log.warning("transaction_failed", transactional_id=self.transactional_id, error=text)
+        self.abort()
+        return AbortedError(text)
 
 
 def fence(bootstrap: str, transactional_id: str) -> None:

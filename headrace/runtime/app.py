@@ -147,8 +147,8 @@ class LaneService(Service):
                 busy_s=round(self.lane.busy_s),
                 at=self.lane.stack(),
             )
-        if stuck_s > limits.STUCK_S_MAX or self.lane.overdue:
-            log.critical("worker_stuck", lane=self.lane.name, call=self.lane.overdue)
+        if stuck_s > limits.STUCK_S_MAX:
+            log.critical("worker_stuck", lane=self.lane.name)
             os._exit(EXIT_STUCK)
 
     async def on_stop(self) -> None:

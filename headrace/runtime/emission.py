@@ -89,6 +89,10 @@ def encode_records(records: pa.RecordBatch, codec: TopicCodec) -> tuple[ByteColu
 
 def keys_of(records: pa.RecordBatch, fields: Sequence[str]) -> ByteColumn:
     """Return the key of each record: the text of these fields, joined by `/`."""
-    columns = [records.column(field).cast(pa.string()) for field in fields]
-    text = columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "/")
-    return ByteColumn(text.cast(pa.binary()))
+    columns = [records.column(field) for field in fields]
+    text, *others = [c if c.type == pa.string() else c.cast(pa.string()) for c in columns]
+    if others:
+        text = pc.binary_join_element_wise(text, *others, "/")
+    return ByteColumn(
+        pa.Array.from_buffers(pa.binary(), len(text), text.buffers(), offset=text.offset)
+    )

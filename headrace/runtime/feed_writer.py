@@ -92,6 +92,7 @@ class FeedWriter:
         records = block_records(block, self._codec.schema.arrow)
         values, keys = encode_records(records, self._codec)
         self._producer.send(self._codec.topic.name, values, keys)
+        self._producer.push()
         self.progress.frames += records.num_rows
         # Sequences grow within a source, so the last one in the block is its position.
         self._positions.update(zip(block.sources, block.sequences.tolist(), strict=True))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import structlog
 
@@ -19,7 +18,7 @@ from headrace.runtime.chain import Dead
 from headrace.runtime.emission import Emission, TopicCodec, emission_of
 from headrace.runtime.gateway_desk import Act, Action, Desk
 from headrace.runtime.gateway_journal import Journal, Restored
-from headrace.runtime.stats import Stats
+from headrace.runtime.stats import Stats, latency_counts_of
 from headrace.topology import Gateway
 
 log = structlog.get_logger(__name__)
@@ -376,14 +375,13 @@ class GatewayProcessor:
 
     def _note(self, parts: Sequence[Part], busy_ns: int) -> None:
         now_ms = self._now_ns() // 1_000_000
-        stamps = [part.timestamps_ms for part in parts if len(part)]
         self._stats.add_batch(
             self.owner,
             records_in=sum(len(part) for part in parts),
             records_out=self._reports_written,
             dead_letters=self._letters_written,
             busy_ns=busy_ns,
-            ages_ms=now_ms - np.concatenate(stamps) if stamps else np.empty(0, np.int64),
+            latency_counts=latency_counts_of(parts, now_ms),
         )
         self._reports_written = self._letters_written = 0
 

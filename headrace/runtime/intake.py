@@ -9,7 +9,6 @@ from time import monotonic
 from types import MappingProxyType
 from typing import Any, Protocol
 
-import numpy as np
 import structlog
 
 from headrace import limits
@@ -22,7 +21,7 @@ from headrace.kafka.offsets import GroupMetadata, in_log
 from headrace.runtime.chain import Dead
 from headrace.runtime.decoding import decode_part
 from headrace.runtime.starts import Start, Starts
-from headrace.runtime.stats import Stats
+from headrace.runtime.stats import Stats, latency_counts_of
 from headrace.runtime.work import Unit, Work
 
 log = structlog.get_logger(__name__)
@@ -198,7 +197,7 @@ class Intake:
                 records_out=0,
                 dead_letters=len(dead),
                 busy_ns=0,
-                ages_ms=np.empty(0, np.int64),
+                latency_counts=latency_counts_of((), 0),
             )
 
     # What the group says, from within a poll.

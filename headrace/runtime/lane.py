@@ -20,7 +20,6 @@ import structlog
 
 from headrace import limits
 from headrace.errors import AbortedError
-from headrace.kafka.calls import overdue
 from headrace.kafka.fetched import Offsets, Place
 from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.intake import Intake
@@ -70,11 +69,6 @@ class Lane:
         """Return how long the batch at hand has taken; 0 if there is none."""
         since_s = self._busy_since_s
         return 0.0 if since_s is None else monotonic() - since_s
-
-    @property
-    def overdue(self) -> str | None:
-        """Return the client's call the processing thread is in that should have returned."""
-        return overdue(self._thread_id)
 
     def stack(self) -> str:
         """Return where the processing thread stands."""

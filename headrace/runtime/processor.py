@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-import numpy as np
 import structlog
 
 from headrace.batch import Part
@@ -17,7 +16,7 @@ from headrace.runtime.committer import Committer
 from headrace.runtime.dead_letters import AS_NAMED, send_dead
 from headrace.runtime.emission import send_emission
 from headrace.runtime.gaps import GapWatch
-from headrace.runtime.stats import Stats
+from headrace.runtime.stats import Stats, latency_counts_of
 from headrace.runtime.task import Task, open_task, places_of
 from headrace.state.restorer import Restorer
 
@@ -129,6 +128,7 @@ class ChainProcessor:
             if mine:
                 self._tasks[partition].is_dirty = True
                 self._run(partition, mine)
+        self._producer.push()
 
     def idle(self) -> None:
         """Give merges that wait too long for a lost record the chance to go on without it."""
@@ -224,9 +224,7 @@ class ChainProcessor:
         self._note(partition, task, parts, results)
 
     def _note(self, partition: int, task: Task, parts: Sequence[Part], results: Results) -> None:
-        now_ms = time.time_ns() // 1_000_000
-        stamps = [part.timestamps_ms for part in parts if len(part)]
-        ages_ms = now_ms - np.concatenate(stamps) if stamps else np.empty(0, np.int64)
+        latency_counts = latency_counts_of(parts, time.time_ns() // 1_000_000)
         for name, records in results.records_in.items():
             self._stats.add_batch(
                 name,
@@ -234,7 +232,7 @@ class ChainProcessor:
                 records_out=results.records_out[name],
                 dead_letters=sum(1 for letter in results.dead if letter.step == name),
                 busy_ns=results.busy_ns[name],
-                ages_ms=ages_ms,
+                latency_counts=latency_counts,
             )
         self._stats.set_counts(self._counts_owner(partition), task.chain.counts)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import structlog
 from pydantic import SecretStr
 from tenacity import (
@@ -27,7 +26,7 @@ from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import send_dead
-from headrace.runtime.stats import Stats
+from headrace.runtime.stats import Stats, latency_counts_of
 from headrace.servers import Endpoints
 from headrace.sinks import PositionLostError, PostgresSink, RecordSink, RedisSink
 from headrace.topology import Sink
@@ -110,15 +109,13 @@ class SinkProcessor:
         started_ns = time.perf_counter_ns()
         written = self._persist(lambda: self._target.write(parts))
         send_dead(self._producer, [self._letter(parts[row.part], row) for row in written.dead])
-        now_ms = time.time_ns() // 1_000_000
-        stamps = [part.timestamps_ms for part in parts]
         self._stats.add_batch(
             self.owner,
             records_in=sum(len(part) for part in parts),
             records_out=written.rows,
             dead_letters=len(written.dead),
             busy_ns=time.perf_counter_ns() - started_ns,
-            ages_ms=now_ms - np.concatenate(stamps) if stamps else np.empty(0, np.int64),
+            latency_counts=latency_counts_of(parts, time.time_ns() // 1_000_000),
         )
 
     def idle(self) -> None:

@@ -1,16 +1,27 @@
 """What each step has done, for the live view, the report and Prometheus."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
-from headrace.batch import IntArray
+from headrace.batch import IntArray, Part
 
 BUCKETS_MS = np.concatenate([[0.0], np.geomspace(0.1, 600_000, 120)])
 """Latency buckets: a fifth apart, from 0.1 ms to 10 minutes."""
+
+
+def latency_counts_of(parts: Sequence[Part], now_ms: int) -> IntArray:
+    """Return by bucket how many records are so old by now; those of the future are none."""
+    stamps = [part.timestamps_ms for part in parts if len(part)]
+    if not stamps:
+        return np.zeros(len(BUCKETS_MS), np.int64)
+    ages_ms = np.maximum(now_ms - np.concatenate(stamps), 0)
+    buckets = np.minimum(np.searchsorted(BUCKETS_MS, ages_ms), len(BUCKETS_MS) - 1)
+    return np.bincount(buckets, minlength=len(BUCKETS_MS))
 
 
 @dataclass
@@ -55,10 +66,9 @@ class Stats:
         records_out: int,
         dead_letters: int,
         busy_ns: int,
-        ages_ms: IntArray,
+        latency_counts: IntArray,
     ) -> None:
-        """Note one batch of a step; `ages_ms` is how old each record was when it was done."""
-        buckets = np.searchsorted(BUCKETS_MS, np.maximum(ages_ms, 0))
+        """Note one batch of a step; `latency_counts` is how old its records were then."""
         with self._lock:
             stats = self._steps.setdefault(step, StepStats())
             stats.records_in += records_in
@@ -66,7 +76,7 @@ class Stats:
             stats.batches += 1
             stats.dead_letters += dead_letters
             stats.busy_ns += busy_ns
-            np.add.at(stats.latency_counts, np.minimum(buckets, len(BUCKETS_MS) - 1), 1)
+            stats.latency_counts += latency_counts
 
     def set_lag(self, step: str, lag: int) -> None:
         """Note how many records a step has still to read."""

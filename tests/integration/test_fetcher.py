@@ -24,6 +24,7 @@ MIXED = "test.batches.mixed.v1"
 PARTITIONS = 2
 RECORDS = 400
 SILENT = {"logger": logging.getLogger("test.batches")}
+SENDING = SILENT | {"compression.type": "lz4", "retry.backoff.ms": 5, "acks": "all"}
 
 Row = tuple[int, bytes | None, bytes | None, int, list[tuple[str, bytes]]]
 
@@ -91,8 +92,7 @@ def write_mixed(kafka: str) -> None:
                 headers=[("name", b"content"), ("", b"")] if number % 7 == 0 else None,
             )
         client.flush(30)
-    settings = config.transactional(kafka, "test-batches", "test-batches") | SILENT
-    client = Client(settings)
+    client = Client(SENDING | {"bootstrap.servers": kafka, "transactional.id": "test-batches"})
     client.init_transactions(30)
     for number in range(4):
         client.begin_transaction()
@@ -176,7 +176,7 @@ def topic(own_servers: Servers) -> str:
 
 
 def send(kafka: str, topic: str, numbers: range) -> None:
-    client = Client(config.producer(kafka, "test") | SILENT)
+    client = Client(SENDING | {"bootstrap.servers": kafka})
     for number in numbers:
         client.produce(topic, value=b"%d" % number, partition=number % PARTITIONS)
     assert client.flush(60) == 0

@@ -1,16 +1,21 @@
 """What a producer sends lands where it was told to, in the order it was given."""
 
 import numpy as np
+import pytest
 
 from feeds.limits import LINE_BYTES_MAX
+from headrace import limits
+from headrace.errors import TransientError
 from headrace.kafka.admin import Admin, TopicPlan
 from headrace.kafka.producer import Producer
 from headrace.kafka.read_all import read_all
 from headrace.limits import DETAIL_CHARACTERS_MAX
 from headrace.runtime.topics import LOG
+from headrace.servers import Servers
 
 TOPIC = "test.producer.partitions.v1"
 LARGE = "test.producer.large.v1"
+KILLED = "test.producer.killed.v1"
 PARTITIONS = 4
 
 
@@ -45,3 +50,36 @@ def test_a_record_as_large_as_a_frame_may_be_is_written_with_its_dead_letter(kaf
 
     values = [found for part in read_all(kafka, {LARGE: 1}) for found in part.values]
     assert values == [value, value]
+
+
+def test_each_record_is_in_the_log_once_though_the_broker_was_killed(own_servers: Servers) -> None:
+    kafka = own_servers.endpoints.kafka
+    Admin(kafka).ensure([TopicPlan(KILLED, PARTITIONS)])
+    producer = Producer(kafka, "test")
+    sent: dict[int, list[bytes | None]] = {partition: [] for partition in range(PARTITIONS)}
+    for number in range(400):
+        value = b"%d" % number
+        producer.send(KILLED, [value], [None], partition=number % PARTITIONS)
+        sent[number % PARTITIONS].append(value)
+        if number % 7 == 0:
+            producer.push()
+        if number == 200:
+            own_servers.kill("kafka")
+
+    producer.flush()
+
+    found: dict[int, list[bytes | None]] = {}
+    for part in read_all(kafka, {KILLED: PARTITIONS}):
+        found.setdefault(part.partition, []).extend(part.values)
+    assert found == sent
+
+
+def test_a_topic_that_is_none_is_told(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT_S", 2.0)
+    producer = Producer(kafka, "test")
+
+    producer.send("test.producer.none.v1", [b"1"], [None], partition=0)
+    with pytest.raises(TransientError, match="create it with"):
+        producer.flush()
+    with pytest.raises(TransientError, match="create it with"):
+        producer.send("test.producer.none.v1", [b"1"], [b"key"])

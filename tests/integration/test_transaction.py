@@ -1,16 +1,20 @@
 """A transaction's records count together, wherever they go and however soon they are sent."""
 
+import struct
 from threading import Timer
+from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException
 
-from headrace.errors import FencedError
+from headrace.errors import AbortedError, FencedError
+from headrace.kafka import produce_wire as wire
 from headrace.kafka.admin import Admin, TopicPlan
-from headrace.kafka.native_producer import NativeProducer
+from headrace.kafka.broker import Broker
 from headrace.kafka.offsets import OffsetQuery
+from headrace.kafka.protocol import Kind
 from headrace.kafka.read_all import read_all
 from headrace.kafka.transaction import TransactionalProducer
+from headrace.servers import Servers
 
 PARTITIONS = 4
 
@@ -91,6 +95,67 @@ def test_whoever_opens_the_same_name_fences_the_other(kafka: str) -> None:
     assert values(kafka, topic) == {b"new"}
 
 
-def test_a_setting_that_is_none_is_told(kafka: str) -> None:
-    with pytest.raises(KafkaException, match="no such setting"):
-        NativeProducer({"bootstrap.servers": kafka, "no such setting": 1})
+def test_a_transaction_outlives_the_broker_it_began_with(own_servers: Servers) -> None:
+    kafka, topic = own_servers.endpoints.kafka, "test.transaction.killed.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    producer = TransactionalProducer(kafka, "test", topic)
+    query = OffsetQuery(kafka, topic, counts_open=False)
+    producer.send(topic, [b"1"], [None], partition=0)
+    producer.flush()
+
+    own_servers.kill("kafka")
+    producer.send(topic, [b"2"], [None], partition=1)
+    producer.commit({(topic, 0): 7}, query.metadata())
+
+    assert values(kafka, topic) == {b"1", b"2"}
+    assert query.committed([(topic, 0)]) == {(topic, 0): 7}
+    query.close()
+
+
+def test_a_commit_that_was_heard_is_not_done_twice(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "test.transaction.unheard.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    producer = TransactionalProducer(kafka, "test", topic)
+    ask, lost = Broker.ask, []
+
+    def lose_the_first(broker: Broker, kind: Kind, body: bytes, wait_ms: int = 0) -> Any:
+        answer = ask(broker, kind, body, wait_ms)
+        if kind == wire.END_TRANSACTION and not lost:
+            lost.append(body)
+            raise ConnectionError("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(Broker, "ask", lose_the_first)
+    producer.send(topic, [b"1"], [None])
+    producer.commit({}, None)
+    producer.send(topic, [b"2"], [None])
+    producer.commit({}, None)
+
+    assert len(lost) == 1
+    assert values(kafka, topic) == {b"1", b"2"}
+
+
+def test_a_commit_without_anything_to_commit_is_none(kafka: str) -> None:
+    producer = TransactionalProducer(kafka, "test", "test.transaction.empty.v1")
+
+    producer.begin()
+    producer.commit({}, None)
+    producer.begin()
+    producer.abort()
+
+
+def test_a_member_that_is_none_any_more_commits_nothing(kafka: str) -> None:
+    topic = "test.transaction.member.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    producer = TransactionalProducer(kafka, "test", topic)
+    gone = b"CGMDv2:" + struct.pack("=i", 3) + topic.encode() + b"\0somebody\0\1"
+
+    producer.send(topic, [b"1"], [None])
+    with pytest.raises(AbortedError):
+        producer.commit({(topic, 0): 7}, gone)
+    producer.send(topic, [b"2"], [None])
+    producer.commit({}, None)
+
+    assert values(kafka, topic) == {b"2"}

@@ -1,0 +1,128 @@
+"""Numbers and texts as brokers read and write them, in the older form and the compact one.
+
+Source:  Kafka's protocol guide, "Protocol Primitive Types" and KIP-482.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+Item = TypeVar("Item")
+
+_GOES_ON = 0x80
+_SEVEN_BITS = 0x7F
+
+NO_TAGS = b"\0"
+
+
+class Kind(NamedTuple):
+    """A kind of request, in one version; the compact ones end every structure with tags."""
+
+    key: int
+    version: int
+    is_compact: bool
+
+
+def request(kind: Kind, number: int, client_id: str, body: bytes) -> bytes:
+    """Return a request as it is sent."""
+    name = client_id.encode()
+    head = struct.pack(f">hhih{len(name)}s", kind.key, kind.version, number, len(name), name)
+    if kind.is_compact:
+        head += NO_TAGS
+    return struct.pack(">i", len(head) + len(body)) + head + body
+
+
+def text(content: str) -> bytes:
+    """Return a text in the older form."""
+    encoded = content.encode()
+    return struct.pack(">h", len(encoded)) + encoded
+
+
+def count(number: int) -> bytes:
+    """Return how many items or bytes follow, in the compact form: none at all would be 0."""
+    return _varint(number + 1)
+
+
+def compact(content: str | None) -> bytes:
+    """Return a text, or that there is none, in the compact form."""
+    if content is None:
+        return _varint(0)
+    encoded = content.encode()
+    return count(len(encoded)) + encoded
+
+
+def _varint(number: int) -> bytes:
+    found = bytearray()
+    while number > _SEVEN_BITS:
+        found.append(number & _SEVEN_BITS | _GOES_ON)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+class Reader:
+    """Reads numbers and texts one after the other."""
+
+    def __init__(self, data: memoryview, at: int) -> None:
+        """Begin at a place of an answer: `begin_of` says where its own content does."""
+        self._data = data
+        self.at = at
+
+    def skip(self, count: int) -> None:
+        """Go on behind so many bytes."""
+        self.at += count
+
+    def int8(self) -> int:
+        """Return a number of one byte."""
+        return self._number(">b", 1)
+
+    def int16(self) -> int:
+        """Return a number of two bytes."""
+        return self._number(">h", 2)
+
+    def int32(self) -> int:
+        """Return a number of four bytes."""
+        return self._number(">i", 4)
+
+    def int64(self) -> int:
+        """Return a number of eight bytes."""
+        return self._number(">q", 8)
+
+    def text(self) -> str | None:
+        """Return a text in the older form."""
+        size = self.int16()
+        return None if size < 0 else self._text(size)
+
+    def compact(self) -> str | None:
+        """Return a text in the compact form."""
+        size = self._varint() - 1
+        return None if size < 0 else self._text(size)
+
+    def items(self, read: Callable[[], Item]) -> Sequence[Item]:
+        """Return the items of a list in the compact form, each read by this."""
+        return [read() for _ in range(max(0, self._varint() - 1))]
+
+    def tags(self) -> dict[int, "Reader"]:
+        """Return by number what else there is: what this version does not know is left out."""
+        found = {}
+        for _ in range(self._varint()):
+            tag, size = self._varint(), self._varint()
+            found[tag] = Reader(self._data, self.at)
+            self.at += size
+        return found
+
+    def _text(self, size: int) -> str:
+        self.at += size
+        return bytes(self._data[self.at - size : self.at]).decode()
+
+    def _varint(self) -> int:
+        found = shift = 0
+        while (byte := self.int8()) < 0:
+            found |= (byte & _SEVEN_BITS) << shift
+            shift += 7
+        return found | byte << shift
+
+    def _number(self, kind: str, size: int) -> int:
+        (number,) = struct.unpack_from(kind, self._data, self.at)
+        self.at += size
+        return int(number)

@@ -1,0 +1,411 @@
+"""Writes to partitions' leaders: one request a broker at a time, with a batch of each partition.
+
+While a request is under way the next records gather. What is not acknowledged is sent again as it
+was: the broker knows a batch by its producer and sequence, and takes it once.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Condition, Lock, Thread
+from time import monotonic
+
+import structlog
+from confluent_kafka import KafkaError
+
+from headrace import limits
+from headrace.batch import IntArray
+from headrace.kafka import fetch_wire
+from headrace.kafka import produce_wire as wire
+from headrace.kafka.batch_writing import Rows, by_partition
+from headrace.kafka.broker import Broker
+from headrace.kafka.client_log import Repeats
+from headrace.kafka.fetch_wire import NO_LEADERS, Address
+from headrace.kafka.fetched import Place
+from headrace.kafka.outgoing import Outgoing, Sent
+from headrace.kafka.produce_wire import Producer
+
+log = structlog.get_logger(__name__)
+
+_RECONNECT_S_MIN = 0.005
+_LOOK_S = 1.0
+"""How often a thread that waits looks again."""
+
+IDLE_S = 10.0
+"""A thread that had nothing to send for so long ends; the next records start another."""
+
+GATHER_S = 0.005
+GATHER_BYTES = 2**18
+"""How long the first record waits for others, and for how many, unless it is pushed."""
+
+IN_LOG = frozenset({0, KafkaError.DUPLICATE_SEQUENCE_NUMBER})
+PASSING = fetch_wire.MOVED | {
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    KafkaError.CONCURRENT_TRANSACTIONS,
+}
+"""Errors after which the same batch is sent again."""
+
+_repeats = Repeats()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Records that are not in the log, or may not be, and why: an error code of Kafka's."""
+
+    code: int
+    place: Place
+    records: int
+
+    def __str__(self) -> str:
+        """Say it."""
+        topic, partition = self.place
+        why = KafkaError(self.code).str()
+        if self.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            why = "the cluster has none of this name; create it with: headrace topics --create"
+        return f"topic {topic}, partition {partition}: {self.records} records refused: {why}"
+
+
+class Sender:
+    """Sends what it is given; `flush` waits until all of it is acknowledged or has failed.
+
+    Its methods are for one thread. After a failure everything that waited is dropped. What the
+    thread that sends cannot go on from is raised by whatever waits for it.
+    """
+
+    def __init__(
+        self, bootstrap: str, client_id: str, transactional_id: str | None, timeout_s: float
+    ) -> None:
+        """Send to the cluster behind these addresses; give a record up after `timeout_s`."""
+        self._bootstrap = fetch_wire.addresses(bootstrap)
+        self._client_id = client_id
+        self._transactional_id = transactional_id
+        self._timeout_s = timeout_s
+        self._changed = Condition(Lock())
+        self._outgoing = Outgoing()
+        self._topics: dict[str, float] = {}
+        self._leaders = NO_LEADERS
+        self._is_lost = False
+        self._producer: Producer | None = None
+        self._brokers: dict[Address, Broker] = {}
+        self._thread: Thread | None = None
+        self._is_flushing = False
+        self._is_pushed = False
+        self._is_asking = False
+        self._failure: Failure | None = None
+        self._crash: Exception | None = None
+        self.has_sent = False
+        """Whether anything was sent, or tried to be, since the producer began."""
+
+    @property
+    def records(self) -> int:
+        """How many records are not acknowledged yet."""
+        return self._outgoing.records
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether more waits than should."""
+        waiting = self._outgoing
+        return (
+            waiting.records >= limits.PRODUCER_RECORDS_MAX
+            or waiting.bytes >= limits.PRODUCER_BYTES_MAX
+        )
+
+    def begin(self, producer: Producer) -> None:
+        """Write from now on as this producer, which has written nothing yet."""
+        with self._changed:
+            self._producer = producer
+            self._outgoing.begin()
+            self._failure = None
+            self.has_sent = False
+
+    def add(self, topic: str, rows: Rows, partitions: IntArray | int) -> None:
+        """Have records written, each to a partition of its topic."""
+        if isinstance(partitions, int):
+            runs = [(partitions, rows)]
+        else:
+            runs = by_partition(rows, partitions)
+        now_s = monotonic()
+        with self._changed:
+            self._topics.setdefault(topic, now_s)
+            for partition, run in runs:
+                self._outgoing.add((topic, partition), run, now_s)
+            self._wake()
+
+    def partition_count(self, topic: str) -> int | None:
+        """Return how many partitions a topic has; None if the cluster does not say so in time."""
+        with self._changed:
+            if topic not in self._leaders.partitions:
+                self._topics.setdefault(topic, monotonic())
+                self._wake()
+                self._wait_for(lambda: topic in self._leaders.partitions, limits.REQUEST_TIMEOUT_S)
+            return self._leaders.partitions.get(topic)
+
+    def wait_for_room(self, timeout_s: float) -> bool:
+        """Wait while too much waits; say whether there is room now."""
+        if not self.is_full and self._crash is None:
+            return True
+        with self._changed:
+            return self._wait_for(lambda: not self.is_full, timeout_s)
+
+    def push(self) -> None:
+        """Have what was added go out now, instead of when more has gathered."""
+        with self._changed:
+            self._is_pushed = bool(self._outgoing.records)
+            self._changed.notify_all()
+
+    def flush(self, timeout_s: float) -> int:
+        """Wait until all records are acknowledged or dropped; return how many are neither."""
+        with self._changed:
+            self._is_flushing = True
+            self._changed.notify_all()
+            self._wait_for(lambda: not self._outgoing.records, timeout_s)
+            self._is_flushing = False
+            return self._outgoing.records
+
+    def take_failure(self) -> Failure | None:
+        """Return what went wrong since this was last asked."""
+        if self._failure is None:
+            return None
+        with self._changed:
+            failure, self._failure = self._failure, None
+            return failure
+
+    def drop(self) -> None:
+        """Send nothing more of what waits, and wait until nothing is on its way."""
+        with self._changed:
+            self._outgoing.drop(list(self._outgoing.lines))
+            self._wait_for(lambda: not self._is_asking, self._timeout_s)
+            self._failure = None
+
+    def _wait_for(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait until something is so; say whether it is.
+
+        Raises:  what the thread that sends could not go on from.
+        """
+        self._changed.wait_for(lambda: self._crash is not None or is_so(), timeout_s)
+        if self._crash is not None:
+            raise self._crash
+        return is_so()
+
+    # The thread that sends.
+
+    def _wake(self) -> None:
+        if self._thread is None:
+            name = f"send-{self._client_id}"
+            self._thread = Thread(target=self._run, name=name, daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
+
+    def _run(self) -> None:
+        """Send until there is nothing to; what cannot be gone on from is raised by who waits."""
+        try:
+            self._rounds()
+        except Exception as error:  # noqa: BLE001  (raised again)
+            with self._changed:
+                self._crash = error
+                self._changed.notify_all()
+
+    def _rounds(self) -> None:
+        tries = 0
+        while self._wait():
+            tries = 0 if self._round() else tries + 1
+            with self._changed:
+                self._is_asking = False
+                self._give_up_late()
+                self._changed.notify_all()
+                if tries:
+                    wait_s = min(_RECONNECT_S_MIN * 2 ** min(tries, 10), limits.RECONNECT_S_MAX)
+                    self._changed.wait_for(
+                        lambda: False,
+                        wait_s * random.uniform(0.5, 1.0),  # noqa: S311  (no secret)
+                    )
+
+    def _wait(self) -> bool:
+        """Wait until there is something to do; say whether there was in time."""
+        with self._changed:
+            if not self._changed.wait_for(self._has_work, IDLE_S):
+                self._thread = None
+                self._hang_up()
+                return False
+            self._changed.wait_for(self._must_go, GATHER_S)
+            self._is_pushed = False
+            self._is_asking = True
+            return True
+
+    def _must_go(self) -> bool:
+        return (
+            self._is_pushed
+            or self._is_flushing
+            or self._outgoing.bytes >= GATHER_BYTES
+            or self._must_find()
+        )
+
+    def _has_work(self) -> bool:
+        return bool(self._outgoing.records) or self._must_find()
+
+    def _must_find(self) -> bool:
+        return self._is_lost or bool(self._topics.keys() - self._leaders.partitions.keys())
+
+    def _round(self) -> bool:
+        """Do once what there is to do; say whether nothing is left to be tried again."""
+        if self._must_find() and not self._find_leaders():
+            return False
+        if self._producer is None and not self._find_producer():
+            return False
+        with self._changed:
+            producer = self._producer
+            wanted = self._fill()
+        if producer is None:
+            return False
+        told = [
+            (address, batches)
+            for address, batches in wanted.items()
+            if self._tell(address, batches, producer)
+        ]
+        heard = [self._hear(address, batches) for address, batches in told]
+        return len(heard) == len(wanted) and all(heard)
+
+    def _fill(self) -> dict[Address, dict[Place, Sent]]:
+        """Return by broker what is to be sent to it."""
+        wanted: dict[Address, dict[Place, Sent]] = {}
+        room = limits.PRODUCE_BYTES_MAX
+        for place in self._outgoing.busy():
+            node = self._leaders.leader_by_place.get(place)
+            if node is None:
+                self._is_lost = True
+                continue
+            sent = self._outgoing.lines[place].fill()
+            if sent is not None and room > 0:
+                wanted.setdefault(self._leaders.brokers[node], {})[place] = sent
+                room -= sent.rows.bytes
+        return wanted
+
+    def _tell(self, address: Address, batches: dict[Place, Sent], producer: Producer) -> bool:
+        """Send a broker its batches; say whether that went well."""
+        is_transactional = self._transactional_id is not None
+        sealed = {
+            place: sent.seal(producer, is_transactional=is_transactional)
+            for place, sent in batches.items()
+        }
+        self.has_sent = True
+        try:
+            body = wire.produce_body(self._transactional_id, sealed)
+            self._broker(address).tell(wire.PRODUCE, body)
+        except OSError as error:
+            self._lose(address, error)
+            return False
+        return True
+
+    def _hear(self, address: Address, batches: dict[Place, Sent]) -> bool:
+        """Take what a broker says of each batch; say whether none is to be sent again."""
+        try:
+            answer = self._broker(address).hear(round(limits.REQUEST_TIMEOUT_S * 1_000))
+        except OSError as error:
+            self._lose(address, error)
+            return False
+        errors = wire.errors_of_produce(answer.content)
+        is_whole = True
+        now_s = monotonic()
+        with self._changed:
+            for place, sent in batches.items():
+                code = errors.get(place, KafkaError.NETWORK_EXCEPTION)
+                if code in IN_LOG:
+                    self._outgoing.done(place, sent, now_s)
+                elif code in PASSING:
+                    self._is_lost |= code in fetch_wire.MOVED
+                    is_whole = False
+                else:
+                    self._fail(code, place)
+        return is_whole
+
+    def _give_up_late(self) -> None:
+        """Give up what could not be written for too long."""
+        now_s = monotonic()
+        for place in self._outgoing.busy():
+            waited_s = now_s - self._outgoing.lines[place].since_s
+            is_unknown = place[0] in self._leaders.unknown
+            if waited_s > (limits.REQUEST_TIMEOUT_S if is_unknown else self._timeout_s):
+                unknown = KafkaError.UNKNOWN_TOPIC_OR_PART
+                self._fail(unknown if is_unknown else KafkaError.REQUEST_TIMED_OUT, place)
+
+    def _fail(self, code: int, place: Place) -> None:
+        """Drop everything: what comes later must not be written without what failed."""
+        if not self._outgoing.records:
+            return
+        dropped = self._outgoing.drop(list(self._outgoing.lines))
+        self._failure = self._failure or Failure(code, place, dropped)
+        if self._transactional_id is None:
+            # Whether the broker has it is not known: its sequence cannot be used again.
+            self._producer = None
+
+    def _find_leaders(self) -> bool:
+        """Find out who leads what; say whether that is known now."""
+        with self._changed:
+            topics = sorted(self._topics)
+            known = [*self._leaders.brokers.values(), *self._bootstrap]
+        address = random.choice(known)  # noqa: S311  (no secret)
+        try:
+            found = self._broker(address).leaders(topics)
+        except OSError as error:
+            self._lose(address, error)
+            return False
+        with self._changed:
+            self._leaders, self._is_lost = found, False
+            now_s = monotonic()
+            waiting = {topic for topic, _ in self._outgoing.busy()}
+            self._topics = {
+                topic: since_s
+                for topic, since_s in self._topics.items()
+                if topic in waiting
+                or topic not in found.unknown
+                or now_s - since_s < limits.REQUEST_TIMEOUT_S
+            }
+            self._changed.notify_all()
+            return not self._must_find()
+
+    def _find_producer(self) -> bool:
+        """Get a number for who writes outside of transactions; say whether there is one."""
+        if self._transactional_id is not None:
+            return False
+        address = random.choice(self._bootstrap)  # noqa: S311  (no secret)
+        try:
+            answer = self._broker(address).ask(wire.INIT_PRODUCER, wire.init_body(None))
+        except OSError as error:
+            self._lose(address, error)
+            return False
+        refusal, producer = wire.producer_in(answer.content)
+        if refusal:
+            log.info("producer_number", error=KafkaError(refusal).str())
+            return False
+        with self._changed:
+            self._producer = producer
+            self._outgoing.begin()
+        return True
+
+    def _broker(self, address: Address) -> Broker:
+        found = self._brokers.get(address)
+        if found is None:
+            found = self._brokers[address] = Broker(address, self._client_id)
+        return found
+
+    def _lose(self, address: Address, error: OSError) -> None:
+        broker = self._brokers.pop(address, None)
+        if broker is not None:
+            broker.close()
+        with self._changed:
+            self._is_lost = bool(self._topics)
+        text = f"{address.host}:{address.port}: {error}"
+        kept_back = _repeats.count(text, monotonic())
+        if kept_back is not None:
+            log.warning("kafka_send", error=text, repeated=kept_back)
+
+    def _hang_up(self) -> None:
+        for broker in self._brokers.values():
+            broker.close()
+        self._brokers.clear()

@@ -1,0 +1,223 @@
+"""What is not acknowledged is sent again as it was; nothing follows what is refused."""
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError
+
+from headrace.kafka import produce_wire as wire
+from headrace.kafka import sender as sender_module
+from headrace.kafka.batch_writing import rows_of
+from headrace.kafka.fetch_wire import Address, Leaders
+from headrace.kafka.fetched import Place
+from headrace.kafka.produce_wire import Producer
+from headrace.kafka.sender import Sender
+
+TOPIC = "a.v1"
+HERE = Address("here", 1)
+LEADERS = Leaders({1: HERE}, {(TOPIC, 0): 1, (TOPIC, 1): 1}, frozenset(), {TOPIC: 2})
+UNKNOWN = Leaders({1: HERE}, {}, frozenset({TOPIC}), {})
+WAIT_S = 20.0
+
+Answers = Callable[[int], dict[int, int] | OSError]
+"""By the number of the request: an error code by partition, all others 0, or what goes wrong."""
+
+
+class Heard:
+    """An answer as the sender takes it."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = memoryview(content)
+
+
+class Cluster:
+    """One broker that notes what it is sent."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[Place, bytes]] = []
+        self.answers: Answers = lambda _: {}
+        self.known: list[Leaders] = [LEADERS]
+        self.asked_for_leaders = 0
+
+    def connect(self, address: Address, client_id: str) -> "Cluster":
+        assert (address, client_id) == (HERE, "test")
+        return self
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def ask(self, kind: Any, body: bytes) -> Heard:  # noqa: ARG002 (the broker's)
+        assert kind == wire.INIT_PRODUCER
+        return Heard(
+            bytes(4) + b"\0" + struct.pack(">ihqh", 0, 0, 40 + len(self.requests), 0) + b"\0"
+        )
+
+    def leaders(self, topics: list[str]) -> Leaders:
+        assert topics == [TOPIC]
+        self.asked_for_leaders += 1
+        return self.known[min(self.asked_for_leaders, len(self.known)) - 1]
+
+    def tell(self, kind: Any, body: dict[Place, bytes]) -> None:
+        assert kind == wire.PRODUCE
+        self.requests.append(body)
+
+    def hear(self, wait_ms: int) -> Heard:
+        assert wait_ms > 0
+        said = self.answers(len(self.requests))
+        if isinstance(said, OSError):
+            raise said
+        errors = {place: said.get(place[1], 0) for place in self.requests[-1]}
+        return Heard(repr(errors).encode())
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    found = Cluster()
+
+    monkeypatch.setattr(sender_module, "Broker", found.connect)
+    monkeypatch.setattr(wire, "produce_body", lambda _, batches: dict_of(batches))
+    monkeypatch.setattr(wire, "errors_of_produce", lambda content: eval(bytes(content)))  # noqa: S307
+    return found
+
+
+def dict_of(batches: dict[Place, memoryview]) -> dict[Place, bytes]:
+    return {place: bytes(batch) for place, batch in batches.items()}
+
+
+def sender() -> Sender:
+    return Sender("here:1", "test", None, 3.0)
+
+
+def add(to: Sender, value: bytes, partition: int = 0) -> None:
+    to.add(TOPIC, rows_of([value], [None], 5), partition)
+
+
+def test_what_is_added_soon_after_another_goes_with_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "GATHER_S", WAIT_S)
+    to = sender()
+    for number in range(6):
+        add(to, b"%d" % number, number % 2)
+    to.push()
+
+    assert to.flush(WAIT_S) == 0
+    (request,) = cluster.requests
+    assert request.keys() == {(TOPIC, 0), (TOPIC, 1)}
+
+
+def test_after_a_lost_answer_the_same_batch_is_sent_and_taken_once(cluster: Cluster) -> None:
+    lost = ConnectionError("gone")
+    duplicate = {0: int(KafkaError.DUPLICATE_SEQUENCE_NUMBER)}
+    cluster.answers = lambda number: lost if number == 1 else duplicate
+    to = sender()
+    add(to, b"1")
+
+    assert to.flush(WAIT_S) == 0
+    assert to.take_failure() is None
+    first, second = cluster.requests
+    assert first == second
+
+
+def test_a_partition_that_moved_is_asked_for_and_sent_again_alone(cluster: Cluster) -> None:
+    moved = {1: int(KafkaError.NOT_LEADER_FOR_PARTITION)}
+    cluster.answers = lambda number: moved if number == 1 else {}
+    to = sender()
+    add(to, b"1", 0)
+    add(to, b"2", 1)
+
+    assert to.flush(WAIT_S) == 0
+    first, second = cluster.requests
+    assert second == {(TOPIC, 1): first[TOPIC, 1]}
+    assert cluster.asked_for_leaders == 2
+
+
+def test_what_is_refused_is_told_once_and_nothing_that_waited_follows(cluster: Cluster) -> None:
+    cluster.answers = lambda number: {0: int(KafkaError.MSG_SIZE_TOO_LARGE)} if number == 1 else {}
+    to = sender()
+    add(to, b"1", 0)
+
+    assert to.flush(WAIT_S) == 0
+    failure = to.take_failure()
+    assert failure is not None
+    assert "topic a.v1, partition 0: 1 records refused" in str(failure)
+    assert to.take_failure() is None
+    add(to, b"2", 0)
+    assert to.flush(WAIT_S) == 0
+    first, second = (request[TOPIC, 0] for request in cluster.requests)
+    # Another producer, whose first record it is: whether the broker had the other is not known.
+    assert first[43:57] != second[43:57]
+    assert second[53:57] == bytes(4)
+
+
+def test_a_topic_the_cluster_does_not_have_is_told(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module.limits, "REQUEST_TIMEOUT_S", 0.3)
+    cluster.known = [UNKNOWN]
+    to = sender()
+    add(to, b"1")
+
+    assert to.flush(WAIT_S) == 0
+    assert "create it with" in str(to.take_failure())
+    assert not cluster.requests
+
+
+def test_what_takes_too_long_is_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module.limits, "RECONNECT_S_MAX", 0.05)
+    cluster.answers = lambda _: ConnectionError("gone")
+    to = Sender("here:1", "test", None, 0.3)
+    add(to, b"1")
+
+    assert to.flush(WAIT_S) == 0
+    failure = to.take_failure()
+    assert failure is not None
+    assert failure.code == KafkaError.REQUEST_TIMED_OUT
+    assert len({request[TOPIC, 0] for request in cluster.requests}) == 1
+
+
+def test_a_fault_of_the_thread_is_raised_by_who_waits_for_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: Any, __: Any) -> Any:
+        raise ZeroDivisionError("broken")
+
+    monkeypatch.setattr(wire, "produce_body", broken)
+    to = sender()
+    add(to, b"1")
+
+    with pytest.raises(ZeroDivisionError):
+        to.flush(WAIT_S)
+    assert not cluster.requests
+
+
+def test_a_thread_without_work_ends_and_another_goes_on(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "IDLE_S", 0.05)
+    to = sender()
+    add(to, b"1")
+    assert to.flush(WAIT_S) == 0
+    thread = to._thread
+    if thread is not None:
+        thread.join(WAIT_S)
+
+    add(to, b"2")
+
+    assert to.flush(WAIT_S) == 0
+    assert [int.from_bytes(r[TOPIC, 0][53:57], "big") for r in cluster.requests] == [0, 1]
+
+
+def test_in_a_transaction_what_is_dropped_is_not_sent(cluster: Cluster) -> None:
+    to = Sender("here:1", "test", "named", 3.0)
+    to.begin(Producer(9, 4))
+    add(to, b"lost")
+    to.drop()
+    add(to, b"kept")
+
+    assert to.flush(WAIT_S) == 0
+    assert to.has_sent
+    assert len(cluster.requests[-1]) == 1
+    assert cluster.requests[-1][TOPIC, 0][43:53] == struct.pack(">qh", 9, 4)
