@@ -87,8 +87,9 @@ class Outgoing:
         self.bytes += rows.bytes
 
     def busy(self) -> list[Place]:
-        """Return the partitions of which something waits or is on its way."""
-        return [p for p, line in self.lines.items() if line.sent is not None or line.waiting]
+        """Return the partitions of which something waits or is on its way, the oldest first."""
+        busy = [p for p, line in self.lines.items() if line.sent is not None or line.waiting]
+        return sorted(busy, key=lambda place: self.lines[place].since_s)
 
     def done(self, place: Place, sent: Sent, now_s: float) -> None:
         """Note that a batch is in the log."""

@@ -9,8 +9,9 @@ from headrace import limits
 from headrace.batch import Headers, IntArray
 from headrace.errors import HeadraceError, InvariantError, TransientError
 from headrace.kafka.batch_writing import rows_of
+from headrace.kafka.failure import Failure
 from headrace.kafka.partitioner import partitions_of
-from headrace.kafka.sender import Failure, Sender
+from headrace.kafka.sender import Sender
 
 
 class Producer:

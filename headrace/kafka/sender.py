@@ -6,11 +6,9 @@ was: the broker knows a batch by its producer and sequence, and takes it once.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Condition, Lock, Thread
 from time import monotonic
 
-import structlog
 from confluent_kafka import KafkaError
 
 from headrace import limits
@@ -18,14 +16,12 @@ from headrace.batch import IntArray
 from headrace.kafka import fetch_wire
 from headrace.kafka import produce_wire as wire
 from headrace.kafka.batch_writing import Rows, by_partition
-from headrace.kafka.broker import Broker
-from headrace.kafka.client_log import Repeats
+from headrace.kafka.cluster import Cluster
+from headrace.kafka.failure import IN_LOG, PASSING, Failure
 from headrace.kafka.fetch_wire import NO_LEADERS, Address
 from headrace.kafka.fetched import Place
 from headrace.kafka.outgoing import Outgoing, Sent
 from headrace.kafka.produce_wire import Producer
-
-log = structlog.get_logger(__name__)
 
 _RECONNECT_S_MIN = 0.005
 _LOOK_S = 1.0
@@ -37,38 +33,6 @@ IDLE_S = 10.0
 GATHER_S = 0.005
 GATHER_BYTES = 2**18
 """How long the first record waits for others, and for how many, unless it is pushed."""
-
-IN_LOG = frozenset({0, KafkaError.DUPLICATE_SEQUENCE_NUMBER})
-PASSING = fetch_wire.MOVED | {
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.NETWORK_EXCEPTION,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.NOT_ENOUGH_REPLICAS,
-    KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-    KafkaError.CONCURRENT_TRANSACTIONS,
-}
-"""Errors after which the same batch is sent again."""
-
-_repeats = Repeats()
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Records that are not in the log, or may not be, and why: an error code of Kafka's."""
-
-    code: int
-    place: Place
-    records: int
-
-    def __str__(self) -> str:
-        """Say it."""
-        topic, partition = self.place
-        why = KafkaError(self.code).str()
-        if self.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            why = "the cluster has none of this name; create it with: headrace topics --create"
-        return f"topic {topic}, partition {partition}: {self.records} records refused: {why}"
 
 
 class Sender:
@@ -82,7 +46,7 @@ class Sender:
         self, bootstrap: str, client_id: str, transactional_id: str | None, timeout_s: float
     ) -> None:
         """Send to the cluster behind these addresses; give a record up after `timeout_s`."""
-        self._bootstrap = fetch_wire.addresses(bootstrap)
+        self._cluster = Cluster(bootstrap, client_id)
         self._client_id = client_id
         self._transactional_id = transactional_id
         self._timeout_s = timeout_s
@@ -92,7 +56,6 @@ class Sender:
         self._leaders = NO_LEADERS
         self._is_lost = False
         self._producer: Producer | None = None
-        self._brokers: dict[Address, Broker] = {}
         self._thread: Thread | None = None
         self._is_flushing = False
         self._is_pushed = False
@@ -169,12 +132,14 @@ class Sender:
             return self._outgoing.records
 
     def take_failure(self) -> Failure | None:
-        """Return what went wrong since this was last asked."""
-        if self._failure is None:
-            return None
-        with self._changed:
-            failure, self._failure = self._failure, None
-            return failure
+        """Return what went wrong since this was last asked.
+
+        In a transaction it stays wrong until what was sent is dropped.
+        """
+        failure = self._failure
+        if failure is not None and self._transactional_id is None:
+            self._failure = None
+        return failure
 
     def drop(self) -> None:
         """Send nothing more of what waits, and wait until nothing is on its way."""
@@ -231,7 +196,7 @@ class Sender:
         with self._changed:
             if not self._changed.wait_for(self._has_work, IDLE_S):
                 self._thread = None
-                self._hang_up()
+                self._cluster.hang_up()
                 return False
             self._changed.wait_for(self._must_go, GATHER_S)
             self._is_pushed = False
@@ -250,7 +215,8 @@ class Sender:
         return bool(self._outgoing.records) or self._must_find()
 
     def _must_find(self) -> bool:
-        return self._is_lost or bool(self._topics.keys() - self._leaders.partitions.keys())
+        is_wanted = self._is_lost and bool(self._outgoing.records)
+        return is_wanted or bool(self._topics.keys() - self._leaders.partitions.keys())
 
     def _round(self) -> bool:
         """Do once what there is to do; say whether nothing is left to be tried again."""
@@ -280,8 +246,8 @@ class Sender:
             if node is None:
                 self._is_lost = True
                 continue
-            sent = self._outgoing.lines[place].fill()
-            if sent is not None and room > 0:
+            sent = self._outgoing.lines[place].fill() if room > 0 else None
+            if sent is not None:
                 wanted.setdefault(self._leaders.brokers[node], {})[place] = sent
                 room -= sent.rows.bytes
         return wanted
@@ -296,7 +262,7 @@ class Sender:
         self.has_sent = True
         try:
             body = wire.produce_body(self._transactional_id, sealed)
-            self._broker(address).tell(wire.PRODUCE, body)
+            self._cluster.broker(address).tell(wire.PRODUCE, body)
         except OSError as error:
             self._lose(address, error)
             return False
@@ -305,7 +271,7 @@ class Sender:
     def _hear(self, address: Address, batches: dict[Place, Sent]) -> bool:
         """Take what a broker says of each batch; say whether none is to be sent again."""
         try:
-            answer = self._broker(address).hear(round(limits.REQUEST_TIMEOUT_S * 1_000))
+            answer = self._cluster.broker(address).hear(round(limits.REQUEST_TIMEOUT_S * 1_000))
         except OSError as error:
             self._lose(address, error)
             return False
@@ -348,12 +314,8 @@ class Sender:
         """Find out who leads what; say whether that is known now."""
         with self._changed:
             topics = sorted(self._topics)
-            known = [*self._leaders.brokers.values(), *self._bootstrap]
-        address = random.choice(known)  # noqa: S311  (no secret)
-        try:
-            found = self._broker(address).leaders(topics)
-        except OSError as error:
-            self._lose(address, error)
+        found = self._cluster.leaders(topics)
+        if found is None:
             return False
         with self._changed:
             self._leaders, self._is_lost = found, False
@@ -371,41 +333,15 @@ class Sender:
 
     def _find_producer(self) -> bool:
         """Get a number for who writes outside of transactions; say whether there is one."""
-        if self._transactional_id is not None:
-            return False
-        address = random.choice(self._bootstrap)  # noqa: S311  (no secret)
-        try:
-            answer = self._broker(address).ask(wire.INIT_PRODUCER, wire.init_body(None))
-        except OSError as error:
-            self._lose(address, error)
-            return False
-        refusal, producer = wire.producer_in(answer.content)
-        if refusal:
-            log.info("producer_number", error=KafkaError(refusal).str())
+        producer = self._cluster.new_producer() if self._transactional_id is None else None
+        if producer is None:
             return False
         with self._changed:
             self._producer = producer
             self._outgoing.begin()
         return True
 
-    def _broker(self, address: Address) -> Broker:
-        found = self._brokers.get(address)
-        if found is None:
-            found = self._brokers[address] = Broker(address, self._client_id)
-        return found
-
     def _lose(self, address: Address, error: OSError) -> None:
-        broker = self._brokers.pop(address, None)
-        if broker is not None:
-            broker.close()
+        self._cluster.lose(address, error)
         with self._changed:
-            self._is_lost = bool(self._topics)
-        text = f"{address.host}:{address.port}: {error}"
-        kept_back = _repeats.count(text, monotonic())
-        if kept_back is not None:
-            log.warning("kafka_send", error=text, repeated=kept_back)
-
-    def _hang_up(self) -> None:
-        for broker in self._brokers.values():
-            broker.close()
-        self._brokers.clear()
+            self._is_lost = True

@@ -11,12 +11,13 @@ from headrace.batch import Headers, IntArray
 from headrace.errors import AbortedError, FencedError, HeadraceError, InvariantError, TransientError
 from headrace.kafka import produce_wire as wire
 from headrace.kafka.coordinator import MOVED, Coordinator
+from headrace.kafka.failure import PASSING, Failure
 from headrace.kafka.fetched import Offsets
 from headrace.kafka.offsets import GroupMetadata
 from headrace.kafka.outages import over_outages
 from headrace.kafka.producer import Producer
 from headrace.kafka.protocol import Kind
-from headrace.kafka.sender import PASSING, Failure, Sender
+from headrace.kafka.sender import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -105,10 +106,10 @@ class TransactionalProducer(Producer):
     def abort(self) -> None:
         """Let nothing that was sent since the last commit count."""
         if self._is_open:
+            self._is_open = False  # what is refused from here on cannot be aborted once more
             self._sender.drop()
             if self._sender.has_sent or self._has_offsets:
                 self._end(is_commit=False)
-            self._is_open = False
 
     # What coordinators are asked; all of it may be asked again.
 

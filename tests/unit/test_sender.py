@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
+from headrace.kafka import cluster as cluster_module
 from headrace.kafka import produce_wire as wire
 from headrace.kafka import sender as sender_module
 from headrace.kafka.batch_writing import rows_of
@@ -76,7 +77,7 @@ class Cluster:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     found = Cluster()
 
-    monkeypatch.setattr(sender_module, "Broker", found.connect)
+    monkeypatch.setattr(cluster_module, "Broker", found.connect)
     monkeypatch.setattr(wire, "produce_body", lambda _, batches: dict_of(batches))
     monkeypatch.setattr(wire, "errors_of_produce", lambda content: eval(bytes(content)))  # noqa: S307
     return found
@@ -99,12 +100,14 @@ def test_what_is_added_soon_after_another_goes_with_it(
 ) -> None:
     monkeypatch.setattr(sender_module, "GATHER_S", WAIT_S)
     to = sender()
+    add(to, b"first")  # which goes at once: it has to be asked where to
+    assert to.flush(WAIT_S) == 0
     for number in range(6):
         add(to, b"%d" % number, number % 2)
     to.push()
 
     assert to.flush(WAIT_S) == 0
-    (request,) = cluster.requests
+    _, request = cluster.requests
     assert request.keys() == {(TOPIC, 0), (TOPIC, 1)}
 
 
@@ -208,6 +211,35 @@ def test_a_thread_without_work_ends_and_another_goes_on(
 
     assert to.flush(WAIT_S) == 0
     assert [int.from_bytes(r[TOPIC, 0][53:57], "big") for r in cluster.requests] == [0, 1]
+
+
+def test_in_a_transaction_what_failed_stays_failed_until_it_is_dropped(cluster: Cluster) -> None:
+    cluster.answers = lambda _: {0: int(KafkaError.INVALID_PRODUCER_EPOCH)}
+    to = Sender("here:1", "test", "named", 3.0)
+    to.begin(Producer(9, 4))
+    add(to, b"1")
+    assert to.flush(WAIT_S) == 0
+
+    assert to.take_failure() is not None
+    assert to.take_failure() is not None
+    to.drop()
+    assert to.take_failure() is None
+
+
+def test_nothing_starves_behind_what_is_larger_than_a_request(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module.limits, "PRODUCE_BYTES_MAX", 1)
+    to = sender()
+    for number in range(4):
+        add(to, b"%d" % number, number % 2)
+
+    assert to.flush(WAIT_S) == 0
+    assert [len(request) for request in cluster.requests] == [1] * len(cluster.requests)
+    assert {place for request in cluster.requests[:2] for place in request} == {
+        (TOPIC, 0),
+        (TOPIC, 1),
+    }
 
 
 def test_in_a_transaction_what_is_dropped_is_not_sent(cluster: Cluster) -> None:
