@@ -91,6 +91,10 @@ BEHIND_SHARE = 0.25
 until what it brought is processed. Nearer the end of the log waiting gathers larger batches, and
 records pass sooner than in a queue of small ones."""
 
+DRAFT_RECORDS_MAX = 4_096
+"""Records of several partitions that become bytes together: of so many or more it takes no longer
+for each partition by itself, and the first could be on their way."""
+
 COMMIT_GAP_S = 0.02
 """Least time between commits of a lane that is not behind: each costs the broker some
 milliseconds."""

@@ -192,7 +192,7 @@ class LocalGraph:
             work.records_out += results.records_out[name]
             work.busy_ns += results.busy_ns[name]
         self._bury(results.dead)
-        return results.emissions
+        return [draft.emission for draft in results.drafts]
 
     def _route(self, emission: Emission) -> None:
         """Append what was written to the logs of its partitions, and hand it to their readers."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-import pyarrow as pa
 
 from headrace.batch import Batch, DeadRow, Headers, IntArray, Output, Part
 from headrace.errors import InvariantError
 from headrace.kafka.fetched import RawPart
-from headrace.runtime.emission import Emission, TopicCodec, emission_of
+from headrace.runtime.draft import Draft, DraftColumn
+from headrace.runtime.emission import TopicCodec
 from headrace.runtime.merge import NOT_ASKED, ReadOut, SequenceMerge, merge_table
 from headrace.runtime.parts import empty_part
 from headrace.state.tables import RowState, Table, TableState
@@ -62,7 +62,7 @@ class Dead:
 class Results:
     """What came of one call of a chain."""
 
-    emissions: list[Emission] = field(default_factory=list)
+    drafts: list[Draft] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
     records_in: Counter[str] = field(default_factory=Counter)
     records_out: Counter[str] = field(default_factory=Counter)
@@ -224,10 +224,10 @@ class Chain:
             causes = output.causes.get(name)
             headers = _headers_of(batch, causes)
             stamps_ms = _stamps_of(batch, causes, records.num_rows)
-            emission = emission_of(step.name, records, loaded.codecs[name], headers, stamps_ms)
-            results.emissions.append(emission)
+            draft = Draft(step.name, records, loaded.codecs[name], headers, stamps_ms)
+            results.drafts.append(draft)
             results.records_out[step.name] += records.num_rows
-            available[name] = _internal_part(emission, records, self._partition, stamps_ms)
+            available[name] = _internal_part(draft, self._partition, stamps_ms)
 
     def _count(self, step: Step, counts: Mapping[str, int]) -> None:
         for name, count in counts.items():
@@ -259,20 +259,17 @@ def _stamps_of(batch: Batch, causes: IntArray | None, count: int) -> IntArray:
     return found
 
 
-def _internal_part(
-    emission: Emission, records: pa.RecordBatch, partition: int, stamps_ms: IntArray
-) -> Part:
+def _internal_part(draft: Draft, partition: int, stamps_ms: IntArray) -> Part:
     """Return what a step wrote as the next step of the chain reads it; it has no offsets yet."""
-    count = records.num_rows
     return Part(
-        emission.topic,
+        draft.topic,
         partition,
-        records,
-        emission.values,
-        emission.keys,
-        np.full(count, -1, np.int64),
+        draft.records,
+        DraftColumn(draft, "values"),
+        DraftColumn(draft, "keys"),
+        np.full(draft.records.num_rows, -1, np.int64),
         stamps_ms,
-        emission.headers,
+        draft.headers,
     )
 
 

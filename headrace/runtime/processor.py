@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
+from headrace import limits
 from headrace.batch import Part
 from headrace.errors import AbortedError
 from headrace.kafka.fetched import Offsets
@@ -14,6 +15,7 @@ from headrace.kafka.producer import Producer
 from headrace.runtime.chain import Dead, LoadedStep, Results
 from headrace.runtime.committer import Committer
 from headrace.runtime.dead_letters import AS_NAMED, send_dead
+from headrace.runtime.draft import Draft, merged
 from headrace.runtime.emission import send_emission
 from headrace.runtime.gaps import GapWatch
 from headrace.runtime.stats import Stats, latency_counts_of
@@ -124,17 +126,22 @@ class ChainProcessor:
             task = self._tasks[letter.partition]
             task.chain.counts[f"{letter.step}.dead_{letter.cause}"] += 1
             task.is_dirty = True
+        drafts: list[Draft] = []
         for partition, mine in by_partition.items():
             if mine:
                 self._tasks[partition].is_dirty = True
-                self._run(partition, mine)
+                drafts += self._run(partition, mine)
+                if sum(draft.records.num_rows for draft in drafts) >= limits.DRAFT_RECORDS_MAX:
+                    self._send(drafts)
+                    drafts = []
+        self._send(drafts)
         self._producer.push()
 
     def idle(self) -> None:
         """Give merges that wait too long for a lost record the chance to go on without it."""
         for partition, task in self._tasks.items():
             if task.chain.held_records():
-                self._run(partition, [])
+                self._send(self._run(partition, []))
 
     @property
     def holds_back(self) -> bool:
@@ -209,7 +216,8 @@ class ChainProcessor:
             self._gaps.forget(partition)
             self._stats.set_counts(self._counts_owner(partition), Counter())
 
-    def _run(self, partition: int, parts: Sequence[Part]) -> None:
+    def _run(self, partition: int, parts: Sequence[Part]) -> Sequence[Draft]:
+        """Run a partition's chain; return what is to be sent of what it wrote."""
         task = self._tasks[partition]
         now_s = time.monotonic()
         results = task.chain.process(parts, now_s, self._gaps.look(partition, task, now_s))
@@ -219,9 +227,12 @@ class ChainProcessor:
         if results.records_in:
             task.is_dirty = True
         send_dead(self._producer, results.dead, self._dead_topics)
-        for emission in results.emissions:
-            send_emission(self._producer, emission)
         self._note(partition, task, parts, results)
+        return results.drafts
+
+    def _send(self, drafts: Sequence[Draft]) -> None:
+        for draft in merged(drafts):
+            send_emission(self._producer, draft.emission)
 
     def _note(self, partition: int, task: Task, parts: Sequence[Part], results: Results) -> None:
         latency_counts = latency_counts_of(parts, time.time_ns() // 1_000_000)
