@@ -47,7 +47,7 @@ def works(count: int) -> Mapping[str, Work]:
         "bare": lambda: session.run(names, feed),
         "bare-threads": lambda: threaded.run(names, feed),
         "agent": lambda: predict_direction(batch, model),
-        "chain": lambda: chain.process([part], 0.0),
+        "chain": lambda: [draft.emission for draft in chain.process([part], 0.0).drafts],
     }
 
 
