@@ -32,7 +32,7 @@ class Cluster:
     def __init__(self) -> None:
         self.requests: list[dict[Place, bytes]] = []
         self.answers: Answers = lambda _: {}
-        self.known: list[Leaders] = [LEADERS]
+        self.known: list[Leaders | OSError] = [LEADERS]
         self.asked_for_leaders = 0
 
     def connect(self, address: Address, client_id: str) -> "Cluster":
@@ -51,7 +51,10 @@ class Cluster:
     def leaders(self, topics: list[str]) -> Leaders:
         assert topics == [TOPIC]
         self.asked_for_leaders += 1
-        return self.known[min(self.asked_for_leaders, len(self.known)) - 1]
+        said = self.known[min(self.asked_for_leaders, len(self.known)) - 1]
+        if isinstance(said, OSError):
+            raise said
+        return said
 
     def tell(self, kind: Any, body: dict[Place, bytes]) -> None:
         assert kind == wire.PRODUCE

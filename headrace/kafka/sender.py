@@ -103,11 +103,17 @@ class Sender:
     def partition_count(self, topic: str) -> int | None:
         """Return how many partitions a topic has; None if the cluster does not say so in time."""
         with self._changed:
-            if topic not in self._leaders.partitions:
-                self._topics.setdefault(topic, monotonic())
+            asked_s = monotonic()
+            while topic not in self._leaders.partitions:
+                waited_s = monotonic() - asked_s
+                # A topic that was just made is not known everywhere; a broker may start again.
+                is_unknown = topic in self._leaders.unknown
+                if waited_s > (limits.REQUEST_TIMEOUT_S if is_unknown else self._timeout_s):
+                    return None
+                self._topics.setdefault(topic, asked_s)
                 self._wake()
-                self._wait_for(lambda: topic in self._leaders.partitions, limits.REQUEST_TIMEOUT_S)
-            return self._leaders.partitions.get(topic)
+                self._wait_for(lambda: topic in self._leaders.partitions, _LOOK_S)
+            return self._leaders.partitions[topic]
 
     def wait_for_room(self, timeout_s: float) -> bool:
         """Wait while too much waits; say whether there is room now."""

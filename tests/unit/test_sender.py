@@ -11,7 +11,7 @@ from headrace.kafka import sender as sender_module
 from headrace.kafka.batch_writing import rows_of
 from headrace.kafka.produce_wire import Producer
 from headrace.kafka.sender import Sender
-from tests.sender_fakes import TOPIC, UNKNOWN, Cluster
+from tests.sender_fakes import LEADERS, TOPIC, UNKNOWN, Cluster
 
 WAIT_S = 20.0
 
@@ -27,6 +27,14 @@ def sender() -> Sender:
     return Sender("here:1", "test", None, 3.0)
 
 
+def settled(cluster: Cluster) -> Sender:
+    """Return a sender that knows the topic, so that nothing goes before it is pushed."""
+    to = sender()
+    assert to.partition_count(TOPIC) == 2
+    cluster.requests.clear()
+    return to
+
+
 def add(to: Sender, value: bytes, partition: int = 0) -> None:
     to.add(TOPIC, rows_of([value], [None], 5), partition)
 
@@ -35,15 +43,13 @@ def test_what_is_added_soon_after_another_goes_with_it(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender_module, "GATHER_S", WAIT_S)
-    to = sender()
-    add(to, b"first")  # which goes at once: it has to be asked where to
-    assert to.flush(WAIT_S) == 0
+    to = settled(cluster)
     for number in range(6):
         add(to, b"%d" % number, number % 2)
     to.push()
 
     assert to.flush(WAIT_S) == 0
-    _, request = cluster.requests
+    (request,) = cluster.requests
     assert request.keys() == {(TOPIC, 0), (TOPIC, 1)}
 
 
@@ -60,10 +66,13 @@ def test_after_a_lost_answer_the_same_batch_is_sent_and_taken_once(cluster: Clus
     assert first == second
 
 
-def test_a_partition_that_moved_is_asked_for_and_sent_again_alone(cluster: Cluster) -> None:
+def test_a_partition_that_moved_is_asked_for_and_sent_again_alone(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "GATHER_S", WAIT_S)
     moved = {1: int(KafkaError.NOT_LEADER_FOR_PARTITION)}
     cluster.answers = lambda number: moved if number == 1 else {}
-    to = sender()
+    to = settled(cluster)
     add(to, b"1", 0)
     add(to, b"2", 1)
 
@@ -102,6 +111,25 @@ def test_a_topic_the_cluster_does_not_have_is_told(
     assert to.flush(WAIT_S) == 0
     assert "create it with" in str(to.take_failure())
     assert not cluster.requests
+
+
+def test_how_many_partitions_there_are_is_asked_over_an_outage(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module.limits, "REQUEST_TIMEOUT_S", 0.0)
+    cluster.known = [ConnectionError("gone"), ConnectionError("gone"), LEADERS]
+
+    assert sender().partition_count(TOPIC) == 2
+
+
+def test_a_topic_that_is_none_has_no_partitions(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module.limits, "REQUEST_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(sender_module, "_LOOK_S", 0.05)
+    cluster.known = [UNKNOWN]
+
+    assert sender().partition_count(TOPIC) is None
 
 
 def test_what_takes_too_long_is_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
