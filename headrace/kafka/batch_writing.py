@@ -48,6 +48,8 @@ class Rows:
     def cut(self, bytes_max: int) -> tuple["Rows", "Rows"]:
         """Return those that fit in so many bytes, one at least, and the others."""
         count, size = write_kernels.rows_within(self.table, bytes_max)
+        if count == len(self):
+            return self, Rows(self.table[count:], self.alive, 0)
         first, rest = self.table[:count], self.table[count:]
         return Rows(first, self.alive, size), Rows(rest, self.alive, self.bytes - size)
 

@@ -5,6 +5,7 @@ import struct
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from headrace.kafka.fetched import Place
 from headrace.kafka.lz4_kernel import SLACK_BYTES
 from headrace.kafka.protocol import Kind, request
 from headrace.kafka.record_batches import Bytes
+
+_LEFT_S_MIN = 0.001
+"""Of a wait: none at all would mean not to wait, and to fail otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,14 @@ class Broker:
 
     def hear(self, wait_ms: int = 0) -> Heard:
         """Return the answer to what was asked last, as `ask` does."""
-        self._socket.settimeout(wait_ms / 1_000 + limits.REQUEST_TIMEOUT_S)
+        deadline_s = monotonic() + wait_ms / 1_000 + limits.REQUEST_TIMEOUT_S
         head = np.empty(4, np.uint8)
-        self._fill(memoryview(head.data))
+        self._fill(memoryview(head.data), deadline_s)
         (size,) = struct.unpack(">i", head.tobytes())
         if not len(head) <= size <= limits.ANSWER_BYTES_MAX:
             raise ConnectionError(f"an answer of {size} bytes")
         answer = np.empty(size + SLACK_BYTES, np.uint8)
-        self._fill(memoryview(answer.data)[:size])
+        self._fill(memoryview(answer.data)[:size], deadline_s)
         (number,) = struct.unpack(">i", answer[:4].tobytes())
         if number != self._asked:
             raise ConnectionError(f"the answer to question {number}, expected {self._asked}")
@@ -87,9 +91,11 @@ class Broker:
         """Hang up; whoever waits for an answer is told so."""
         self._socket.close()
 
-    def _fill(self, into: memoryview) -> None:
+    def _fill(self, into: memoryview, deadline_s: float) -> None:
         filled = 0
         while filled < len(into):
+            # Of the whole answer, however slowly its bytes come.
+            self._socket.settimeout(max(deadline_s - monotonic(), _LEFT_S_MIN))
             count = self._socket.recv_into(into[filled:])
             if not count:
                 raise ConnectionError("the broker hung up")

@@ -57,7 +57,11 @@ class Coordinator:
 
         Raises:  UsageError if it has not agreed on it.
         """
-        level = wire.features_in(self.ask(wire.API_VERSIONS, wire.versions_body())).get(FEATURE, 0)
+        answer = self.ask(wire.API_VERSIONS, wire.versions_body())
+        try:
+            level = wire.features_in(answer).get(FEATURE, 0)
+        except OSError as error:
+            raise TransientError(f"coordinator of {self._name}: {error}") from error
         if level < FEATURE_LEVEL_MIN:
             raise UsageError(
                 f"the cluster's {FEATURE}: expected {FEATURE_LEVEL_MIN} or more, found {level}; "

@@ -17,6 +17,7 @@ PASSING = fetch_wire.MOVED | {
     KafkaError.NOT_ENOUGH_REPLICAS,
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     KafkaError.CONCURRENT_TRANSACTIONS,
+    KafkaError.OPERATION_NOT_ATTEMPTED,
 }
 """Errors after which the same batch is sent again."""
 

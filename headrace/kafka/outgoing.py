@@ -11,6 +11,8 @@ from headrace.kafka.produce_wire import Producer
 BATCH_BYTES_MAX = 2**20
 """Of one partition in one request, but for a record that is larger by itself."""
 
+SEQUENCE_MAX = 2**31 - 1
+
 
 @dataclass(slots=True)
 class Sent:
@@ -96,7 +98,7 @@ class Outgoing:
         line = self.lines[place]
         if line.sent is not sent:  # it was dropped meanwhile
             return
-        line.sequence += len(sent.rows)
+        line.sequence = (line.sequence + len(sent.rows)) & SEQUENCE_MAX  # as Kafka counts on
         line.sent = None
         line.since_s = now_s
         self._forget(sent.rows)

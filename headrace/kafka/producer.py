@@ -54,6 +54,7 @@ class Producer:
             chosen = self._by_keys(topic, keys)
         rows = rows_of(values, keys, time.time_ns() // 1_000_000, headers)
         self._sender.add(topic, rows, chosen)
+        self._check()
 
     def push(self) -> None:
         """Have what was sent go out now, instead of when more has gathered."""
@@ -73,8 +74,8 @@ class Producer:
         count = self._sender.partition_count(topic)
         if count is None:
             raise TransientError(
-                f"topic {topic}: the cluster does not know it, or does not answer, for "
-                f"{limits.REQUEST_TIMEOUT_S} s; create it with: headrace topics TOPOLOGY --create"
+                f"topic {topic}: the cluster does not know it, or does not answer; create it "
+                "with: headrace topics TOPOLOGY --create"
             )
         return partitions_of(keys, count)
 

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError
 
 from headrace import limits
 from headrace.batch import IntArray
+from headrace.errors import TransientError
 from headrace.kafka import fetch_wire
 from headrace.kafka import produce_wire as wire
 from headrace.kafka.batch_writing import Rows, by_partition
@@ -24,6 +25,7 @@ from headrace.kafka.outgoing import Outgoing, Sent
 from headrace.kafka.produce_wire import Producer
 
 _RECONNECT_S_MIN = 0.005
+_chance = random.Random()  # noqa: S311  (no secret; the shared one is for who seeds it)
 _LOOK_S = 1.0
 """How often a thread that waits looks again."""
 
@@ -53,6 +55,7 @@ class Sender:
         self._changed = Condition(Lock())
         self._outgoing = Outgoing()
         self._topics: dict[str, float] = {}
+        self._unknown_since_s: dict[str, float] = {}
         self._leaders = NO_LEADERS
         self._is_lost = False
         self._producer: Producer | None = None
@@ -88,13 +91,18 @@ class Sender:
             self.has_sent = False
 
     def add(self, topic: str, rows: Rows, partitions: IntArray | int) -> None:
-        """Have records written, each to a partition of its topic."""
+        """Have records written, each to a partition of its topic.
+
+        After a failure they are dropped with the others: they must not overtake what failed.
+        """
         if isinstance(partitions, int):
             runs = [(partitions, rows)]
         else:
             runs = by_partition(rows, partitions)
         now_s = monotonic()
         with self._changed:
+            if self._failure is not None:
+                return
             self._topics.setdefault(topic, now_s)
             for partition, run in runs:
                 self._outgoing.add((topic, partition), run, now_s)
@@ -105,10 +113,10 @@ class Sender:
         with self._changed:
             asked_s = monotonic()
             while topic not in self._leaders.partitions:
-                waited_s = monotonic() - asked_s
                 # A topic that was just made is not known everywhere; a broker may start again.
-                is_unknown = topic in self._leaders.unknown
-                if waited_s > (limits.REQUEST_TIMEOUT_S if is_unknown else self._timeout_s):
+                now_s = monotonic()
+                unknown_s = now_s - self._unknown_since_s.get(topic, now_s)
+                if unknown_s > limits.REQUEST_TIMEOUT_S or now_s - asked_s > self._timeout_s:
                     return None
                 self._topics.setdefault(topic, asked_s)
                 self._wake()
@@ -148,10 +156,14 @@ class Sender:
         return failure
 
     def drop(self) -> None:
-        """Send nothing more of what waits, and wait until nothing is on its way."""
+        """Send nothing more of what waits, and wait until nothing is on its way.
+
+        Raises:  TransientError if a broker does not answer for too long.
+        """
         with self._changed:
             self._outgoing.drop(list(self._outgoing.lines))
-            self._wait_for(lambda: not self._is_asking, self._timeout_s)
+            if not self._wait_for(lambda: not self._is_asking, self._timeout_s):
+                raise TransientError(f"no broker answered within {self._timeout_s} s")
             self._failure = None
 
     def _wait_for(self, is_so: Callable[[], bool], timeout_s: float) -> bool:
@@ -168,9 +180,9 @@ class Sender:
 
     def _wake(self) -> None:
         if self._thread is None:
-            name = f"send-{self._client_id}"
-            self._thread = Thread(target=self._run, name=name, daemon=True)
-            self._thread.start()
+            thread = Thread(target=self._run, name=f"send-{self._client_id}", daemon=True)
+            thread.start()
+            self._thread = thread
         self._changed.notify_all()
 
     def _run(self) -> None:
@@ -194,7 +206,7 @@ class Sender:
                     wait_s = min(_RECONNECT_S_MIN * 2 ** min(tries, 10), limits.RECONNECT_S_MAX)
                     self._changed.wait_for(
                         lambda: False,
-                        wait_s * random.uniform(0.5, 1.0),  # noqa: S311  (no secret)
+                        wait_s * _chance.uniform(0.5, 1.0),
                     )
 
     def _wait(self) -> bool:
@@ -241,7 +253,7 @@ class Sender:
             if self._tell(address, batches, producer)
         ]
         heard = [self._hear(address, batches) for address, batches in told]
-        return len(heard) == len(wanted) and all(heard)
+        return len(heard) == len(wanted) and all(heard) and not self._must_find()
 
     def _fill(self) -> dict[Address, dict[Place, Sent]]:
         """Return by broker what is to be sent to it."""
@@ -292,7 +304,7 @@ class Sender:
                 elif code in PASSING:
                     self._is_lost |= code in fetch_wire.MOVED
                     is_whole = False
-                else:
+                elif self._outgoing.lines[place].sent is sent:  # or it was dropped meanwhile
                     self._fail(code, place)
         return is_whole
 
@@ -300,11 +312,10 @@ class Sender:
         """Give up what could not be written for too long."""
         now_s = monotonic()
         for place in self._outgoing.busy():
-            waited_s = now_s - self._outgoing.lines[place].since_s
-            is_unknown = place[0] in self._leaders.unknown
-            if waited_s > (limits.REQUEST_TIMEOUT_S if is_unknown else self._timeout_s):
-                unknown = KafkaError.UNKNOWN_TOPIC_OR_PART
-                self._fail(unknown if is_unknown else KafkaError.REQUEST_TIMED_OUT, place)
+            if now_s - self._unknown_since_s.get(place[0], now_s) > limits.REQUEST_TIMEOUT_S:
+                self._fail(KafkaError.UNKNOWN_TOPIC_OR_PART, place)
+            elif now_s - self._outgoing.lines[place].since_s > self._timeout_s:
+                self._fail(KafkaError.REQUEST_TIMED_OUT, place)
 
     def _fail(self, code: int, place: Place) -> None:
         """Drop everything: what comes later must not be written without what failed."""
@@ -317,7 +328,7 @@ class Sender:
             self._producer = None
 
     def _find_leaders(self) -> bool:
-        """Find out who leads what; say whether that is known now."""
+        """Find out who leads what, as far as it is known; say whether somebody answered."""
         with self._changed:
             topics = sorted(self._topics)
         found = self._cluster.leaders(topics)
@@ -326,16 +337,17 @@ class Sender:
         with self._changed:
             self._leaders, self._is_lost = found, False
             now_s = monotonic()
-            waiting = {topic for topic, _ in self._outgoing.busy()}
+            self._unknown_since_s = {
+                topic: self._unknown_since_s.get(topic, now_s) for topic in found.unknown
+            }
+            kept = {topic for topic, _ in self._outgoing.busy()} | found.partitions.keys()
             self._topics = {
                 topic: since_s
                 for topic, since_s in self._topics.items()
-                if topic in waiting
-                or topic not in found.unknown
-                or now_s - since_s < limits.REQUEST_TIMEOUT_S
+                if topic in kept or now_s - since_s < limits.REQUEST_TIMEOUT_S
             }
             self._changed.notify_all()
-            return not self._must_find()
+            return True
 
     def _find_producer(self) -> bool:
         """Get a number for who writes outside of transactions; say whether there is one."""

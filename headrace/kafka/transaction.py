@@ -164,13 +164,15 @@ class TransactionalProducer(Producer):
         )
 
     def _error(self, failure: Failure) -> HeadraceError:
-        return self._judge(failure.code, f"transaction of {self.transactional_id}, {failure}")
+        # What passes was waited for, and is given up: no other try will do.
+        text = f"transaction of {self.transactional_id}, {failure}"
+        return self._judge(failure.code, text, may_pass=False)
 
-    def _judge(self, error: int, text: str) -> HeadraceError:
+    def _judge(self, error: int, text: str, *, may_pass: bool = True) -> HeadraceError:
         """Return what to raise; a transaction that can only be aborted is."""
         if error in FENCED:
             return FencedError(f"{text}; another worker has taken over")
-        if error in PASSING:
+        if may_pass and error in PASSING:
             return TransientError(text)
         if not self._is_open or error == KafkaError.INVALID_TXN_STATE:
             return InvariantError(text)

@@ -18,6 +18,7 @@ from tenacity import (
 )
 from tenacity import wait_random_exponential as jittered
 
+from headrace import limits
 from headrace.avro.schema import AvroSchema
 from headrace.batch import DeadRow, Part
 from headrace.errors import InvariantError, TransientError
@@ -91,7 +92,9 @@ class SinkProcessor:
         return {place: self._persist(self._target.positions).get(place, 0)}
 
     def release(self, places: Collection[Place], group: GroupMetadata) -> None:  # noqa: ARG002 (the protocol's)
-        """Nothing is held for a partition: what was written counts."""
+        """Nothing is held for a partition: what was written counts, with its dead letters."""
+        if self._is_dirty:
+            self._producer.flush(limits.DRAIN_TIMEOUT_S / 2)
         for place in places:
             self._uncommitted.pop(place, None)
 

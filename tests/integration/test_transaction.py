@@ -5,14 +5,17 @@ from threading import Timer
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from headrace.errors import AbortedError, FencedError
 from headrace.kafka import produce_wire as wire
 from headrace.kafka.admin import Admin, TopicPlan
 from headrace.kafka.broker import Broker
+from headrace.kafka.failure import Failure
 from headrace.kafka.offsets import OffsetQuery
 from headrace.kafka.protocol import Kind
 from headrace.kafka.read_all import read_all
+from headrace.kafka.sender import Sender
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.servers import Servers
 
@@ -135,6 +138,25 @@ def test_a_commit_that_was_heard_is_not_done_twice(
 
     assert len(lost) == 1
     assert values(kafka, topic) == {b"1", b"2"}
+
+
+def test_what_was_given_up_is_aborted_and_done_again(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "test.transaction.late.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    producer = TransactionalProducer(kafka, "test", topic)
+    producer.send(topic, [b"1"], [None])
+
+    with monkeypatch.context() as patch:
+        late = Failure(KafkaError.REQUEST_TIMED_OUT, (topic, 0), 1)
+        patch.setattr(Sender, "take_failure", lambda _: late)
+        with pytest.raises(AbortedError):
+            producer.commit({}, None)
+    producer.send(topic, [b"2"], [None])
+    producer.commit({}, None)
+
+    assert values(kafka, topic) == {b"2"}
 
 
 def test_a_commit_without_anything_to_commit_is_none(kafka: str) -> None:

@@ -92,6 +92,16 @@ def test_nothing_left_is_nothing_that_waits() -> None:
     assert outgoing.lines[PLACE].sequence == 50_000
 
 
+def test_the_sequence_goes_on_from_0_as_kafka_has_it() -> None:
+    outgoing = Outgoing()
+    outgoing.add(PLACE, rows(3), 0.0)
+    outgoing.lines[PLACE].sequence = 2**31 - 2
+
+    outgoing.done(PLACE, sent_of(outgoing), 1.0)
+
+    assert outgoing.lines[PLACE].sequence == 1
+
+
 def test_a_new_producer_begins_from_the_first_sequence() -> None:
     outgoing = Outgoing()
     outgoing.add(PLACE, rows(2), 0.0)

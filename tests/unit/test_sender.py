@@ -1,6 +1,7 @@
 """What is not acknowledged is sent again as it was; nothing follows what is refused."""
 
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from confluent_kafka import KafkaError
 from headrace.kafka import produce_wire as wire
 from headrace.kafka import sender as sender_module
 from headrace.kafka.batch_writing import rows_of
+from headrace.kafka.fetch_wire import Leaders
 from headrace.kafka.produce_wire import Producer
 from headrace.kafka.sender import Sender
-from tests.sender_fakes import LEADERS, TOPIC, UNKNOWN, Cluster
+from tests.sender_fakes import HERE, LEADERS, TOPIC, UNKNOWN, Cluster
 
 WAIT_S = 20.0
 
@@ -98,6 +100,39 @@ def test_what_is_refused_is_told_once_and_nothing_that_waited_follows(cluster: C
     # Another producer, whose first record it is: whether the broker had the other is not known.
     assert first[43:57] != second[43:57]
     assert second[53:57] == bytes(4)
+
+
+def test_what_is_added_before_a_failure_was_heard_does_not_overtake_what_failed(
+    cluster: Cluster,
+) -> None:
+    cluster.answers = lambda number: {0: int(KafkaError.MSG_SIZE_TOO_LARGE)} if number == 1 else {}
+    to = settled(cluster)
+    add(to, b"1", 0)
+    assert to.flush(WAIT_S) == 0
+
+    add(to, b"2", 0)
+
+    assert to.records == 0
+    assert to.take_failure() is not None
+    assert to.flush(WAIT_S) == 0
+    assert len(cluster.requests) == 1
+
+
+def test_a_partition_without_a_leader_is_asked_for_with_pauses(cluster: Cluster) -> None:
+    nobody = Leaders({1: HERE}, {(TOPIC, 1): 1}, frozenset(), {TOPIC: 2})
+    to = settled(cluster)
+    cluster.answers = lambda number: (
+        {0: int(KafkaError.NOT_LEADER_FOR_PARTITION)} if number == 1 else {}
+    )
+    asked_before = cluster.asked_for_leaders
+    cluster.known = [nobody] * (asked_before + 4) + [LEADERS]
+    add(to, b"1", 0)
+    begun_s = time.monotonic()
+
+    assert to.flush(WAIT_S) == 0
+    assert cluster.asked_for_leaders - asked_before == 5
+    # The pauses double from 5 ms on, and are half as long at least.
+    assert time.monotonic() - begun_s > 0.5 * sum(0.005 * 2**n for n in range(1, 5))
 
 
 def test_a_topic_the_cluster_does_not_have_is_told(
