@@ -117,6 +117,9 @@ class FakeProducer:
         chosen = partition or 0
         self._open += [(topic, chosen, key, v) for key, v in zip(keys, values, strict=True)]
 
+    def push(self) -> None:
+        """Everything is sent at once."""
+
     def commit(self, offsets: Offsets, group: GroupMetadata) -> None:  # noqa: ARG002 (as above)
         failed, self.fails_next = self.fails_next, False
         if failed or self._log.owner != self._owner:

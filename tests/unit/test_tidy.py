@@ -38,6 +38,7 @@ FUNCTION_LINES_MAX = 70
 CATCH_ALLS = {
     "headrace/checks/project.py": 1,  # importing a person's module raises whatever it likes
     "headrace/kafka/fetcher.py": 1,  # a thread's end, raised again by whoever takes
+    "headrace/kafka/sender.py": 1,  # likewise, by whoever waits for it
     "headrace/runtime/app.py": 2,  # the engine's one supervisor: it stops the worker, loudly
     "headrace/state/store.py": 1,  # rocksdict raises a bare Exception for a corrupt store
 }
