@@ -11,7 +11,8 @@ def test_the_same_batch_is_predicted_by_all() -> None:
     todo = works(3)
 
     assert todo["agent"]().records["signal.prediction.v1"].num_rows == 3
-    assert todo["chain"]().records_out == {"inference": 3}
+    # Encoded, not only drafted: that is part of what a step takes.
+    assert [len(emission.values) for emission in todo["chain"]()] == [3]
     assert [answers.shape for answers in todo["bare"]()] == [(3, 3)]
 
 
