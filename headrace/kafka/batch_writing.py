@@ -12,6 +12,7 @@ from headrace.byte_column import column_of
 from headrace.kafka import batch_kernels as kernels
 from headrace.kafka import write_kernels
 from headrace.kafka.produce_wire import Producer
+from headrace.kafka.protocol import varint
 from headrace.kafka.record_batches import Bytes
 
 PACKED_BYTES_MIN = 1_024
@@ -23,10 +24,8 @@ _FRAME_HEAD = bytes.fromhex("04224d18 60 70 73")
 _BLOCK_BYTES = 4 * 2**20
 _FRAME_END = bytes(4)
 _IS_STORED = 0x8000_0000
-_GOES_ON = 0x80
 _OFFSET_BYTES = 4
 _ANY = int(np.iinfo(np.int64).max)
-_SEVEN_BITS = 0x7F
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +147,13 @@ def _point(table: IntArray, column: int, items: pa.BinaryArray) -> int:
 
 def _written(headers: Headers) -> bytes:
     """Return headers as they lie in a record: their count, and each one's name and content."""
-    parts = [_varint(len(headers))]
+    parts = [_zigzag(len(headers))]
     for name, content in headers:
         encoded = name.encode()
-        parts += [_varint(len(encoded)), encoded]
-        parts.append(_varint(-1) if content is None else _varint(len(content)) + content)
+        parts += [_zigzag(len(encoded)), encoded]
+        parts.append(_zigzag(-1) if content is None else _zigzag(len(content)) + content)
     return b"".join(parts)
 
 
-def _varint(number: int) -> bytes:
-    rest = number << 1 ^ number >> 63
-    found = bytearray()
-    while rest > _SEVEN_BITS:
-        found.append(rest & _SEVEN_BITS | _GOES_ON)
-        rest >>= 7
-    found.append(rest)
-    return bytes(found)
+def _zigzag(number: int) -> bytes:
+    return varint(number << 1 ^ number >> 63)

@@ -42,10 +42,15 @@ class Repeats:
 _repeats = Repeats()
 
 
-def _tell(error: KafkaError) -> None:
-    kept_back = _repeats.count(error.str(), monotonic())
+def tell(event: str, text: str) -> None:
+    """Log what went wrong, unless that was said a moment ago."""
+    kept_back = _repeats.count(f"{event} {text}", monotonic())
     if kept_back is not None:
-        log.warning("kafka_connection", error=error.str(), repeated=kept_back)
+        log.warning(event, error=text, repeated=kept_back)
+
+
+def _tell(error: KafkaError) -> None:
+    tell("kafka_connection", error.str())
 
 
 def logged() -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Sequence
-from time import monotonic
 
 import structlog
 from confluent_kafka import KafkaError
@@ -10,15 +9,13 @@ from confluent_kafka import KafkaError
 from headrace.kafka import fetch_wire
 from headrace.kafka import produce_wire as wire
 from headrace.kafka.broker import Broker
-from headrace.kafka.client_log import Repeats
+from headrace.kafka.client_log import tell
 from headrace.kafka.fetch_wire import Address, Leaders
 from headrace.kafka.produce_wire import Producer
 
 log = structlog.get_logger(__name__)
 
 _chance = random.Random()  # noqa: S311  (no secret; the shared one is for who seeds it)
-
-_repeats = Repeats()
 
 
 class Cluster:
@@ -46,10 +43,7 @@ class Cluster:
         broker = self._brokers.pop(address, None)
         if broker is not None:
             broker.close()
-        text = f"{address.host}:{address.port}: {error}"
-        kept_back = _repeats.count(text, monotonic())
-        if kept_back is not None:
-            log.warning("kafka_send", error=text, repeated=kept_back)
+        tell("kafka_send", f"{address.host}:{address.port}: {error}")
 
     def hang_up(self) -> None:
         """Close all connections."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from headrace import limits
 from headrace.errors import UsageError
 from headrace.kafka.fetched import Place
-from headrace.kafka.protocol import Kind, Reader, text
+from headrace.kafka.protocol import Kind, Reader, by_topic, text
 from headrace.kafka.record_batches import Aborted
 
 FETCH = Kind(1, 11, is_compact=False)
@@ -155,15 +155,13 @@ def metadata_body(topics: Sequence[str]) -> bytes:
 
 def fetch_body(ask: Ask) -> bytes:
     """Return the question for records."""
-    by_topic: dict[str, list[tuple[int, int]]] = {}
-    for (topic, partition), offset in ask.offsets.items():
-        by_topic.setdefault(topic, []).append((partition, offset))
+    topics = by_topic(ask.offsets)
     left: dict[str, list[int]] = {}
     for topic, partition in ask.forgotten:
         left.setdefault(topic, []).append(partition)
     head = (_CONSUMER, ask.wait_ms, 1, ask.bytes_max, _READ_COMMITTED, *ask.session)
-    parts = [struct.pack(">iiiibiii", *head, len(by_topic))]
-    for topic, wanted in by_topic.items():
+    parts = [struct.pack(">iiiibiii", *head, len(topics))]
+    for topic, wanted in topics.items():
         parts += [text(topic), struct.pack(">i", len(wanted))]
         parts += [
             struct.pack(">iiqqi", partition, _ANY_EPOCH, offset, -1, ask.partition_bytes_max)

@@ -14,7 +14,7 @@ from headrace import limits
 from headrace.errors import HeadraceError, InvariantError, UsageError
 from headrace.kafka import fetch_wire as wire
 from headrace.kafka.broker import Broker
-from headrace.kafka.client_log import Repeats
+from headrace.kafka.client_log import tell
 from headrace.kafka.fetch_wire import Address, Answer, Leaders
 from headrace.kafka.fetched import Fetched, Offsets, Place
 from headrace.kafka.positions import Positions
@@ -27,8 +27,6 @@ _chance = random.Random()  # noqa: S311  (no secret; the shared one is for who s
 _RECONNECT_S_MIN = 0.05
 _LOOK_S = 1.0
 """How often a thread that has nothing to do looks whether it should end."""
-
-_repeats = Repeats()
 
 
 class Fetcher:
@@ -185,7 +183,7 @@ class Fetcher:
             finally:
                 broker.close()
         except OSError as error:
-            self._tell(address, error)
+            tell("kafka_fetch", f"{address.host}:{address.port}: {error}")
             return None
 
     def _note(self, found: Leaders) -> bool:
@@ -239,7 +237,7 @@ class Fetcher:
                     broker.close()
                 broker, is_moved = None, True
                 if address is not None:
-                    self._tell(address, error)
+                    tell("kafka_fetch", f"{address.host}:{address.port}: {error}")
             failures = failures + 1 if is_moved else 0
             if is_moved:
                 with self._changed:
@@ -306,12 +304,6 @@ class Fetcher:
         """Wait before the next try: longer each time, and not all at once."""
         wait_s = min(_RECONNECT_S_MIN * 2 ** min(tries, 10), limits.RECONNECT_S_MAX)
         self._closing.wait(wait_s * _chance.uniform(0.5, 1.0))
-
-    def _tell(self, address: Address, error: OSError) -> None:
-        text = f"{address.host}:{address.port}: {error}"
-        kept_back = _repeats.count(text, monotonic())
-        if kept_back is not None:
-            log.warning("kafka_fetch", error=text, repeated=kept_back)
 
 
 def _refusal(answer: Answer, offset: int) -> HeadraceError:

@@ -14,7 +14,7 @@ from headrace import limits
 from headrace.errors import InvariantError
 from headrace.kafka.fetch_wire import Address
 from headrace.kafka.fetched import Offsets, Place
-from headrace.kafka.protocol import NO_TAGS, Kind, Reader, compact, count
+from headrace.kafka.protocol import NO_TAGS, Kind, Reader, by_topic, compact, count
 
 PRODUCE = Kind(0, 12, is_compact=True)
 FIND_COORDINATOR = Kind(10, 4, is_compact=True)
@@ -59,16 +59,14 @@ class Found(NamedTuple):
 
 def produce_body(transactional_id: str | None, batches: Mapping[Place, memoryview]) -> bytes:
     """Return the request to append a record batch to each partition."""
-    by_topic: dict[str, list[tuple[int, memoryview]]] = {}
-    for (topic, partition), batch in batches.items():
-        by_topic.setdefault(topic, []).append((partition, batch))
+    topics = by_topic(batches)
     wait_ms = round(limits.REQUEST_TIMEOUT_S * 1_000)
     parts: list[bytes | memoryview] = [
         compact(transactional_id),
         struct.pack(">hi", _ALL_REPLICAS, wait_ms),
     ]
-    parts.append(count(len(by_topic)))
-    for topic, written in by_topic.items():
+    parts.append(count(len(topics)))
+    for topic, written in topics.items():
         parts += [compact(topic), count(len(written))]
         for partition, batch in written:
             parts += [struct.pack(">i", partition), count(len(batch)), batch, NO_TAGS]
@@ -142,18 +140,16 @@ def offsets_body(
     transactional_id: str, producer: Producer, member: Member, offsets: Offsets
 ) -> bytes:
     """Return the request to make offsets part of a transaction."""
-    by_topic: dict[str, list[tuple[int, int]]] = {}
-    for (topic, partition), offset in offsets.items():
-        by_topic.setdefault(topic, []).append((partition, offset))
+    topics = by_topic(offsets)
     parts = [
         compact(transactional_id),
         compact(member.group),
         struct.pack(">qhi", *producer, member.generation),
         compact(member.name),
         compact(member.instance),
-        count(len(by_topic)),
+        count(len(topics)),
     ]
-    for topic, told in by_topic.items():
+    for topic, told in topics.items():
         parts += [compact(topic), count(len(told))]
         for partition, offset in told:
             parts += [struct.pack(">iqi", partition, offset, _NO_EPOCH), compact(""), NO_TAGS]

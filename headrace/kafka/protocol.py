@@ -4,7 +4,7 @@ Source:  Kafka's protocol guide, "Protocol Primitive Types" and KIP-482.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
@@ -40,18 +40,19 @@ def text(content: str) -> bytes:
 
 def count(number: int) -> bytes:
     """Return how many items or bytes follow, in the compact form: none at all would be 0."""
-    return _varint(number + 1)
+    return varint(number + 1)
 
 
 def compact(content: str | None) -> bytes:
     """Return a text, or that there is none, in the compact form."""
     if content is None:
-        return _varint(0)
+        return varint(0)
     encoded = content.encode()
     return count(len(encoded)) + encoded
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Return a number that is not negative, seven bits a byte, the lowest first."""
     found = bytearray()
     while number > _SEVEN_BITS:
         found.append(number & _SEVEN_BITS | _GOES_ON)
@@ -60,11 +61,19 @@ def _varint(number: int) -> bytes:
     return bytes(found)
 
 
+def by_topic(found: Mapping[tuple[str, int], Item]) -> dict[str, list[tuple[int, Item]]]:
+    """Return what is said of each partition under its topic, as requests have it."""
+    topics: dict[str, list[tuple[int, Item]]] = {}
+    for (topic, partition), item in found.items():
+        topics.setdefault(topic, []).append((partition, item))
+    return topics
+
+
 class Reader:
     """Reads numbers and texts one after the other."""
 
     def __init__(self, data: memoryview, at: int) -> None:
-        """Begin at a place of an answer: `begin_of` says where its own content does."""
+        """Begin at a place of an answer, whose number and tags come before its content."""
         self._data = data
         self.at = at
 

@@ -1,7 +1,8 @@
 """Writes to Kafka so that records, state and offsets count together or not at all."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
 from confluent_kafka import KafkaError
@@ -20,6 +21,8 @@ from headrace.kafka.protocol import Kind
 from headrace.kafka.sender import Sender
 
 log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 FENCED = frozenset(
     {
@@ -126,12 +129,9 @@ class TransactionalProducer(Producer):
 
     def _begin(self, kind: Kind, body: bytes, what: str) -> None:
         """Ask for what gives the next transaction its epoch."""
-        deadline_s = time.monotonic() + limits.REQUEST_TIMEOUT_S
-        while True:
-            error, producer = wire.producer_in(self._keeper.ask(kind, body))
-            if error != BUSY or time.monotonic() > deadline_s:
-                break
-            time.sleep(BUSY_WAIT_S)
+        error, producer = _once_free(
+            lambda: wire.producer_in(self._keeper.ask(kind, body)), lambda found: found[0] == BUSY
+        )
         if error:
             raise self._refusal(error, what, self._keeper)
         self._producer = producer
@@ -146,12 +146,10 @@ class TransactionalProducer(Producer):
             self._groups[member.group] = keeper
         body = wire.offsets_body(self.transactional_id, self._producer, member, offsets)
         self._has_offsets = True
-        deadline_s = time.monotonic() + limits.REQUEST_TIMEOUT_S
-        while True:
-            errors = wire.errors_of_offsets(keeper.ask(wire.COMMIT_OFFSETS, body))
-            if BUSY not in errors or time.monotonic() > deadline_s:
-                break
-            time.sleep(BUSY_WAIT_S)
+        errors = _once_free(
+            lambda: wire.errors_of_offsets(keeper.ask(wire.COMMIT_OFFSETS, body)),
+            lambda found: BUSY in found,
+        )
         for error in errors:
             if error:
                 raise self._refusal(error, f"offsets of group {member.group}", keeper)
@@ -179,6 +177,14 @@ class TransactionalProducer(Producer):
         log.warning("transaction_failed", transactional_id=self.transactional_id, error=text)
         self.abort()
         return AbortedError(text)
+
+
+def _once_free(ask: Callable[[], Answer], is_busy: Callable[[Answer], bool]) -> Answer:
+    """Ask until the coordinator has ended the last transaction; return its answer, or the last."""
+    deadline_s = time.monotonic() + limits.REQUEST_TIMEOUT_S
+    while is_busy(found := ask()) and time.monotonic() <= deadline_s:
+        time.sleep(BUSY_WAIT_S)
+    return found
 
 
 def fence(bootstrap: str, transactional_id: str) -> None:

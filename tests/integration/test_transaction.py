@@ -22,14 +22,19 @@ from headrace.servers import Servers
 PARTITIONS = 4
 
 
+def opened(bootstrap: str, topic: str) -> TransactionalProducer:
+    """Return a producer of the topic's own name; the topic is made."""
+    Admin(bootstrap).ensure([TopicPlan(topic, PARTITIONS)])
+    return TransactionalProducer(bootstrap, "test", topic)
+
+
 def values(bootstrap: str, topic: str) -> set[bytes | None]:
     return {v for part in read_all(bootstrap, {topic: PARTITIONS}) for v in part.values}
 
 
 def test_a_first_batch_may_name_the_partition_of_each_record(kafka: str) -> None:
     topic = "test.transaction.first.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
 
     producer.send(topic, [b"1", b"2", b"3"], [None] * 3, partitions=[3, 0, 3])
     producer.send(topic, [b"4"], [b"key"])
@@ -41,8 +46,7 @@ def test_a_first_batch_may_name_the_partition_of_each_record(kafka: str) -> None
 
 def test_what_is_aborted_is_taken_out_and_the_next_counts(kafka: str) -> None:
     topic = "test.transaction.aborted.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
 
     producer.send(topic, [b"lost"] * 10_000, [None] * 10_000)
     producer.abort()
@@ -54,8 +58,7 @@ def test_what_is_aborted_is_taken_out_and_the_next_counts(kafka: str) -> None:
 
 def test_offsets_are_part_of_it(kafka: str) -> None:
     topic = "test.transaction.stranger.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
     query = OffsetQuery(kafka, topic, counts_open=False)
 
     producer.send(topic, [b"1"], [None], partition=0)
@@ -67,8 +70,7 @@ def test_offsets_are_part_of_it(kafka: str) -> None:
 
 def test_a_reader_waits_for_what_is_about_to_be_committed(kafka: str) -> None:
     topic = "test.transaction.open.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
     query = OffsetQuery(kafka, topic, counts_open=False)
     producer.send(topic, [b"1"], [None], partition=0)
     producer.flush()
@@ -100,8 +102,7 @@ def test_whoever_opens_the_same_name_fences_the_other(kafka: str) -> None:
 
 def test_a_transaction_outlives_the_broker_it_began_with(own_servers: Servers) -> None:
     kafka, topic = own_servers.endpoints.kafka, "test.transaction.killed.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
     query = OffsetQuery(kafka, topic, counts_open=False)
     producer.send(topic, [b"1"], [None], partition=0)
     producer.flush()
@@ -119,8 +120,7 @@ def test_a_commit_that_was_heard_is_not_done_twice(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = "test.transaction.unheard.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
     ask, lost = Broker.ask, []
 
     def lose_the_first(broker: Broker, kind: Kind, body: bytes, wait_ms: int = 0) -> Any:
@@ -144,8 +144,7 @@ def test_what_was_given_up_is_aborted_and_done_again(
     kafka: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = "test.transaction.late.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
     producer.send(topic, [b"1"], [None])
 
     with monkeypatch.context() as patch:
@@ -170,8 +169,7 @@ def test_a_commit_without_anything_to_commit_is_none(kafka: str) -> None:
 
 def test_a_member_that_is_none_any_more_commits_nothing(kafka: str) -> None:
     topic = "test.transaction.member.v1"
-    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
-    producer = TransactionalProducer(kafka, "test", topic)
+    producer = opened(kafka, topic)
     gone = b"CGMDv2:" + struct.pack("=i", 3) + topic.encode() + b"\0somebody\0\1"
 
     producer.send(topic, [b"1"], [None])

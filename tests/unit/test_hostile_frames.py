@@ -12,7 +12,7 @@ from agents.venues.source_state import INSTRUMENTS_MAX
 from tests.replay.frame_batches import Frame, ingest, numbered, rows_of
 
 KAFKA_RECORD_BYTES_MAX = 1_000_000
-"""What librdkafka takes as one record."""
+"""Far less than a topic takes as one record."""
 
 DIGITS = "1" * 5_000
 """More than Python turns into an integer: `int` raises a ValueError of its own from 4,301 on."""

@@ -30,7 +30,7 @@ WIRE_BATCHES = 4
 """How often what a batch became is written as Avro and read again."""
 
 PAGE_BYTES_MAX = 2**20
-"""A page of state is one Kafka record: librdkafka takes no larger one."""
+"""A page of state is one Kafka record: it stays far below what a topic takes."""
 
 VALUE_LIMIT = 2**62
 _SCHEMAS = {
