@@ -135,9 +135,6 @@ REPLAY_HELD_S = 5.0
 DETAIL_CHARACTERS_MAX = 2_000
 """Length of a cause's text in the header of a dead letter."""
 
-DEAD_LETTERS_MAX_A_BATCH = 8_192
-"""Dead letters of one batch: no more than its records."""
-
 FEED_BACKLOG_RECORDS_MAX = 100_000
 """Records the slowest step may lie behind before a feed at full speed pauses: a few seconds' work,
 so that latency, and what steps hold while they wait for one another, stay bounded."""

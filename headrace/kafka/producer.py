@@ -40,7 +40,7 @@ class Producer:
             raise InvariantError(f"topic {topic}: {len(values)} values with {len(keys)} keys")
         if not len(values):
             return
-        if not self._sender.wait_for_room(limits.FLUSH_TIMEOUT_S):
+        if not self._sender.wait_for_room(len(values), limits.FLUSH_TIMEOUT_S):
             raise TransientError(
                 f"the producer's queue stayed full for {limits.FLUSH_TIMEOUT_S} s: "
                 f"{self._sender.records} records wait for the broker"

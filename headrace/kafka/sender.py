@@ -73,15 +73,6 @@ class Sender:
         """How many records are not acknowledged yet."""
         return self._outgoing.records
 
-    @property
-    def is_full(self) -> bool:
-        """Say whether more waits than should."""
-        waiting = self._outgoing
-        return (
-            waiting.records >= limits.PRODUCER_RECORDS_MAX
-            or waiting.bytes >= limits.PRODUCER_BYTES_MAX
-        )
-
     def begin(self, producer: Producer) -> None:
         """Write from now on as this producer, which has written nothing yet."""
         with self._changed:
@@ -123,12 +114,20 @@ class Sender:
                 self._wait_for(lambda: topic in self._leaders.partitions, _LOOK_S)
             return self._leaders.partitions[topic]
 
-    def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait while too much waits; say whether there is room now."""
-        if not self.is_full and self._crash is None:
+    def wait_for_room(self, records: int, timeout_s: float) -> bool:
+        """Wait until so many more may wait; say whether they may now."""
+
+        def has_room() -> bool:
+            waiting = self._outgoing
+            return (
+                waiting.records + records <= limits.PRODUCER_RECORDS_MAX
+                and waiting.bytes < limits.PRODUCER_BYTES_MAX
+            )
+
+        if has_room() and self._crash is None:
             return True
         with self._changed:
-            return self._wait_for(lambda: not self.is_full, timeout_s)
+            return self._wait_for(has_room, timeout_s)
 
     def push(self) -> None:
         """Have what was added go out now, instead of when more has gathered."""

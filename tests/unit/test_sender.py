@@ -229,6 +229,18 @@ def test_a_thread_without_work_ends_and_another_goes_on(
     assert [int.from_bytes(r[TOPIC, 0][53:57], "big") for r in cluster.requests] == [0, 1]
 
 
+def test_no_more_waits_than_may(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sender_module.limits, "PRODUCER_RECORDS_MAX", 3)
+    monkeypatch.setattr(sender_module, "GATHER_S", WAIT_S)
+    to = settled(cluster)
+    add(to, b"1")
+
+    assert to.wait_for_room(2, 0.0)
+    assert not to.wait_for_room(3, 0.05)
+    to.push()
+    assert to.wait_for_room(3, WAIT_S)
+
+
 def test_in_a_transaction_what_failed_stays_failed_until_it_is_dropped(cluster: Cluster) -> None:
     cluster.answers = lambda _: {0: int(KafkaError.INVALID_PRODUCER_EPOCH)}
     to = Sender("here:1", "test", "named", 3.0)
