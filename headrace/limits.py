@@ -187,9 +187,10 @@ REFERENCE_ROWS_MAX = 65_536
 """Rows of a reference topic: each is written to every partition and held by every task
 (docs/adr/0013-a-database-is-read-as-a-topic.md)."""
 
-REFERENCE_WAIT_S_MAX = 120.0
-"""How long a task that starts may read its reference topics before the stream behind them: as many
-rows as there may be, and their changes since the log was last compacted, take seconds."""
+ASIDE_WAIT_S_MAX = 120.0
+"""How long a task that starts may read its reference topics, and what operators said, before the
+stream behind them: as many rows as there may be, and their changes since the log was last
+compacted, take seconds."""
 
 REFERENCE_BYTES_MAX = 64 * 2**20
 """Bytes of all rows of a reference topic: times its partitions it is what one load writes."""

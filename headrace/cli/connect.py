@@ -1,15 +1,17 @@
 """The servers a command talks to: those of the settings, of a run that is on, or its own."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import psutil
 
-from headrace.errors import UsageError
+from headrace.errors import TransientError, UsageError
 from headrace.servers import Endpoints, Servers
 from headrace.settings import Settings
 
@@ -22,14 +24,38 @@ def connected(
 ) -> Iterator[Endpoints]:
     """Give the endpoints of these servers, starting embedded ones if none are up.
 
-    Real servers that are away are waited for `patience_s`.
+    Real servers that are away are waited for `patience_s`; a SIGTERM meanwhile ends the process
+    with 0, for nothing has begun that would have to be finished.
     """
     running = read_endpoints(settings.home)
     if running is not None:
         yield running
         return
-    with Servers(settings, only=only, patience_s=patience_s) as servers:
+    with ExitStack() as stack:
+        with _sigterm_noted() if patience_s else nullcontext(lambda: False) as is_over:
+            servers = Servers(settings, only=only, patience_s=patience_s, is_over=is_over)
+            try:
+                stack.enter_context(servers)
+            except TransientError:
+                if not is_over():
+                    raise
+            if is_over():
+                sys.exit(0)
         yield servers.endpoints
+
+
+@contextmanager
+def _sigterm_noted() -> Iterator[Callable[[], bool]]:
+    """Give what says whether there was a SIGTERM.
+
+    Its handler raises nothing: what is raised while a client of Kafka is in its own code is lost.
+    """
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
+    try:
+        yield lambda: bool(heard)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Note(msgspec.Struct):

@@ -50,12 +50,12 @@ def feed(
     chosen = found.topology(topology)
     options = FeedOptions(frozenset(symbols or ()), repeat)
     source = chosen.source.open(feed or chosen.source.defaults[-1], options)
-    stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     with connected(
         settings, only=frozenset({"kafka"}), patience_s=limits.SERVERS_WAIT_S_MAX
     ) as endpoints:
+        stop = Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         ensure_topics(chosen, endpoints.kafka)
         registry = open_registry(settings, endpoints.kafka)
         codec = load_codecs(found, registry, [chosen.source.topic])[chosen.source.topic.name]

@@ -41,7 +41,10 @@ class Broker:
     """
 
     def __init__(self, address: Address, client_id: str) -> None:
-        self._socket = socket.create_connection(address, limits.CONNECT_S)
+        try:
+            self._socket = socket.create_connection(address, limits.CONNECT_S)
+        except UnicodeError as error:
+            raise ConnectionError(f"a broker said to be at {address}: {error}") from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         weakref.finalize(self, self._socket.close)  # whoever forgets it need not hang up
         self._client_id = client_id
@@ -59,7 +62,11 @@ class Broker:
         """
         ask = self._session.ask(wanted)
         heard = self.ask(wire.FETCH, wire.fetch_body(ask), ask.wait_ms)
-        return heard.data, list(wire.answers_in(heard.content, self._session))
+        said = list(wire.answers_in(heard.content, self._session))
+        for one in said:
+            if one.place not in wanted:
+                raise ConnectionError(f"an answer about {one.place}, which was not asked for")
+        return heard.data, said
 
     def ask(self, kind: Kind, body: bytes, wait_ms: int = 0) -> Heard:
         """Return what the broker answers, which it may hold back so long."""

@@ -67,10 +67,10 @@ class Cluster:
         address = _chance.choice(self._bootstrap)
         try:
             answer = self.broker(address).ask(wire.INIT_PRODUCER, wire.init_body(None))
+            refusal, producer = wire.producer_in(answer.content)
         except OSError as error:
             self.lose(address, error)
             return None
-        refusal, producer = wire.producer_in(answer.content)
         if refusal:
             log.info("producer_number", error=KafkaError(refusal).str())
             return None

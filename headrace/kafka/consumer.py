@@ -1,6 +1,6 @@
 """Reads from Kafka what waits there, alone or as a member of a group, by topic and partition."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 
@@ -124,11 +124,16 @@ class Consumer(Reader):
         client_id: str,
         group: str,
         instance: str | None = None,
+        *,
+        first: Collection[str] = (),
     ) -> None:
-        """Be a member of `group`: a static one if `instance` names it."""
+        """Be a member of `group`: a static one if `instance` names it.
+
+        Of what waits the records of the topics in `first` are given before all others.
+        """
         settings = config.member(bootstrap, client_id, group, instance)
         self._client = Client(settings | logged() | {"on_commit": self._committed})
-        self._fetcher = Fetcher(bootstrap, client_id)
+        self._fetcher = Fetcher(bootstrap, client_id, first)
         self.group = group
         self._refused: Offsets = {}
 

@@ -1,5 +1,8 @@
 """The broker that keeps a transaction or a group: found, asked, found anew when it has moved."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from confluent_kafka import KafkaError
 
 from headrace.errors import TransientError, UsageError
@@ -7,6 +10,8 @@ from headrace.kafka import fetch_wire
 from headrace.kafka import produce_wire as wire
 from headrace.kafka.broker import Broker
 from headrace.kafka.protocol import Kind
+
+Answer = TypeVar("Answer")
 
 FEATURE = "transaction.version"
 FEATURE_LEVEL_MIN = 2
@@ -36,12 +41,12 @@ class Coordinator:
         self._tries = 0
         self._broker: Broker | None = None
 
-    def ask(self, kind: Kind, body: bytes) -> memoryview:
-        """Return what it answers, from the answer's number on."""
+    def ask(self, kind: Kind, body: bytes, read: Callable[[memoryview], Answer]) -> Answer:
+        """Return what it answers, as `read` reads it."""
         try:
             if self._broker is None:
                 self._broker = self._found()
-            return self._broker.ask(kind, body).content
+            return read(self._broker.ask(kind, body).content)
         except OSError as error:
             self.forget()
             raise TransientError(f"coordinator of {self._name}: {error}") from error
@@ -57,11 +62,8 @@ class Coordinator:
 
         Raises:  UsageError if it has not agreed on it.
         """
-        answer = self.ask(wire.API_VERSIONS, wire.versions_body())
-        try:
-            level = wire.features_in(answer).get(FEATURE, 0)
-        except OSError as error:
-            raise TransientError(f"coordinator of {self._name}: {error}") from error
+        features = self.ask(wire.API_VERSIONS, wire.versions_body(), wire.features_in)
+        level = features.get(FEATURE, 0)
         if level < FEATURE_LEVEL_MIN:
             raise UsageError(
                 f"the cluster's {FEATURE}: expected {FEATURE_LEVEL_MIN} or more, found {level}; "

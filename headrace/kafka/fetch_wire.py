@@ -178,7 +178,7 @@ def leaders_in(answer: memoryview) -> Leaders:
     """Return what an answer to `metadata_body` says."""
     read = Reader(answer, 8)  # behind its number and how long it was held back
     brokers = {}
-    for _ in range(read.int32()):
+    for _ in range(read.length()):
         node, host, port = read.int32(), read.text(), read.int32()
         brokers[node] = Address(host or "", port)
         read.text()  # rack
@@ -187,19 +187,19 @@ def leaders_in(answer: memoryview) -> Leaders:
     leaders: dict[Place, int] = {}
     unknown = set()
     partitions: dict[str, int] = {}
-    for _ in range(read.int32()):
+    for _ in range(read.length()):
         error, topic = read.int16(), read.text() or ""
         read.skip(1)
         if error == UNKNOWN_TOPIC:
             unknown.add(topic)
-        count = read.int32()
+        count = read.length()
         if not error:
             partitions[topic] = count
         for _ in range(count):
             partition_error, partition, leader = read.int16(), read.int32(), read.int32()
             read.skip(4)
             for _ in range(3):  # replicas: all, in sync, away
-                read.skip(4 * read.int32())
+                read.skip(4 * read.length())
             if leader in brokers and partition_error not in MOVED:
                 leaders[topic, partition] = leader
     return Leaders(brokers, leaders, frozenset(unknown), partitions)
@@ -214,16 +214,16 @@ def answers_in(answer: memoryview, session: Session) -> Iterator[Answer]:
     error = read.int16()
     if not session.note(read.int32(), error):
         return
-    for _ in range(read.int32()):
+    for _ in range(read.length()):
         topic = read.text() or ""
-        for _ in range(read.int32()):
+        for _ in range(read.length()):
             partition, partition_error = read.int32(), read.int16()
             read.skip(8)
             stable_end = read.int64()
             read.skip(8)
-            aborted = [Aborted(read.int64(), read.int64()) for _ in range(max(0, read.int32()))]
+            aborted = [Aborted(read.int64(), read.int64()) for _ in range(read.length())]
             read.skip(4)
-            size = max(0, read.int32())
+            size = read.length()
             place = (topic, partition)
             yield Answer(place, partition_error, stable_end, aborted, read.at, size)
             read.skip(size)

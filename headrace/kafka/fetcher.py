@@ -4,7 +4,7 @@ A thread for each broker, and one that finds out who leads. Nothing here knows o
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from threading import Condition, Event, Thread
 from time import monotonic
 
@@ -32,16 +32,18 @@ _LOOK_S = 1.0
 class Fetcher:
     """Fetches ahead what it is told to read; `take` gives it, in the order it came.
 
+    Only the topics in `first` overtake the others.
+
     `start`, `stop`, `pause`, `resume`, `take` are for one thread; what goes wrong beside it that
     does not pass by itself is raised by `take`.
     """
 
-    def __init__(self, bootstrap: str, client_id: str) -> None:
+    def __init__(self, bootstrap: str, client_id: str, first: Collection[str] = ()) -> None:
         """Read from the cluster behind these addresses: `host:port`, several by commas."""
         self._bootstrap = wire.addresses(bootstrap)
         self._client_id = client_id
         self._changed = Condition()
-        self._positions = Positions()
+        self._positions = Positions(frozenset(first))
         self._leaders = wire.NO_LEADERS
         self._is_lost = False
         self._is_waited_for = False

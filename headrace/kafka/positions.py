@@ -39,11 +39,18 @@ class Chunk:
 
 @dataclass(slots=True)
 class Positions:
-    """The partitions that are read; used under the lock of who owns it."""
+    """The partitions that are read; used under the lock of who owns it.
 
+    What waits of the topics in `first` is taken before all else: an operator's word must not wait
+    behind the records it is about.
+    """
+
+    first: frozenset[str] = frozenset()
     by_place: dict[Place, Position] = field(default_factory=dict)
+    ahead: deque[Chunk] = field(default_factory=deque)
     waiting: deque[Chunk] = field(default_factory=deque)
     waiting_bytes: int = 0
+    """Of both."""
     readings: int = 0
 
     def start(self, starts: Mapping[Place, int]) -> None:
@@ -75,21 +82,34 @@ class Positions:
         if part is None and ended is None:
             return
         size = 0 if part is None else _bytes_of(part)
-        self.waiting.append(Chunk(place, reading, part, ended, size))
+        queue = self.ahead if place[0] in self.first else self.waiting
+        queue.append(Chunk(place, reading, part, ended, size))
         self.waiting_bytes += size
 
     def is_readable(self) -> bool:
         """Say whether something can be taken."""
-        return any(not self._is_held(chunk) for chunk in self.waiting)
+        return any(not self._is_held(chunk) for queue in self._queues for chunk in queue)
 
     def take(self, records_max: int) -> Fetched:
         """Return what came first, at most so many records."""
         found: dict[Place, list[RawPart]] = {}
         ends: Offsets = {}
-        held: deque[Chunk] = deque()
         room = records_max
-        while self.waiting and room:
-            chunk = self.waiting.popleft()
+        for queue in self._queues:
+            room = self._take_from(queue, room, found, ends)
+        return Fetched([_joined(parts) for parts in found.values()], ends)
+
+    @property
+    def _queues(self) -> tuple[deque[Chunk], deque[Chunk]]:
+        return self.ahead, self.waiting
+
+    def _take_from(
+        self, queue: deque[Chunk], room: int, found: dict[Place, list[RawPart]], ends: Offsets
+    ) -> int:
+        """Add what came first, and the ends that were met; return for how many more is room."""
+        held: deque[Chunk] = deque()
+        while queue and room:
+            chunk = queue.popleft()
             if self._is_held(chunk):
                 held.append(chunk)
                 continue
@@ -103,13 +123,13 @@ class Positions:
                 room -= len(taken.offsets)
                 if rest is not None:
                     self.waiting_bytes -= chunk.size - rest.size
-                    self.waiting.appendleft(rest)
+                    queue.appendleft(rest)
                     break
             self.waiting_bytes -= chunk.size
             if chunk.end is not None:
                 ends[chunk.place] = chunk.end
-        self.waiting.extendleft(reversed(held))
-        return Fetched([_joined(parts) for parts in found.values()], ends)
+        queue.extendleft(reversed(held))
+        return room
 
     def _is_stale(self, chunk: Chunk) -> bool:
         position = self.by_place.get(chunk.place)

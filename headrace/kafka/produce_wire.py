@@ -6,7 +6,7 @@ Source:  Kafka's protocol guide: Produce 12, InitProducerId 5, FindCoordinator 4
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -133,7 +133,10 @@ def coordinator_in(answer: memoryview) -> Found:
         read.tags()
         return Found(error, Address(host, port))
 
-    return read.items(found)[0]
+    answers = read.items(found)
+    if len(answers) != 1:
+        raise ConnectionError(f"{len(answers)} coordinators of one name")
+    return answers[0]
 
 
 def offsets_body(
@@ -157,20 +160,20 @@ def offsets_body(
     return b"".join([*parts, NO_TAGS])
 
 
-def errors_of_offsets(answer: memoryview) -> Sequence[int]:
+def errors_of_offsets(answer: memoryview) -> dict[Place, int]:
     """Return what the coordinator says of each partition's offset."""
     read = Reader(answer, _COMPACT_BEGIN)
     read.skip(4)
-    errors: list[int] = []
+    errors: dict[Place, int] = {}
 
-    def partition() -> None:
-        read.skip(4)
-        errors.append(read.int16())
+    def partition_of(topic: str) -> None:
+        partition = read.int32()
+        errors[topic, partition] = read.int16()
         read.tags()
 
     def topic() -> None:
-        read.compact()
-        read.items(partition)
+        name = read.compact() or ""
+        read.items(lambda: partition_of(name))
         read.tags()
 
     read.items(topic)

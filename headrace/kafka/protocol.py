@@ -11,6 +11,8 @@ Item = TypeVar("Item")
 
 _GOES_ON = 0x80
 _SEVEN_BITS = 0x7F
+_VARINT_SHIFT_MAX = 28
+"""Of the last byte: five bytes hold 32 bits."""
 
 NO_TAGS = b"\0"
 
@@ -70,7 +72,11 @@ def by_topic(found: Mapping[tuple[str, int], Item]) -> dict[str, list[tuple[int,
 
 
 class Reader:
-    """Reads numbers and texts one after the other."""
+    """Reads numbers and texts one after the other.
+
+    Raises:  ConnectionError from every method, if the answer cannot be what it should be: whoever
+             sent it is no broker, or is out of step with what was asked.
+    """
 
     def __init__(self, data: memoryview, at: int) -> None:
         """Begin at a place of an answer, whose number and tags come before its content."""
@@ -79,6 +85,8 @@ class Reader:
 
     def skip(self, count: int) -> None:
         """Go on behind so many bytes."""
+        if not 0 <= count <= len(self._data) - self.at:
+            raise self._broken(f"{count} bytes more")
         self.at += count
 
     def int8(self) -> int:
@@ -97,6 +105,10 @@ class Reader:
         """Return a number of eight bytes."""
         return self._number(">q", 8)
 
+    def length(self) -> int:
+        """Return how many items follow in the older form, none if it is no list."""
+        return self._believed(self.int32())
+
     def text(self) -> str | None:
         """Return a text in the older form."""
         size = self.int16()
@@ -109,29 +121,48 @@ class Reader:
 
     def items(self, read: Callable[[], Item]) -> Sequence[Item]:
         """Return the items of a list in the compact form, each read by this."""
-        return [read() for _ in range(max(0, self._varint() - 1))]
+        return [read() for _ in range(self._believed(self._varint() - 1))]
 
     def tags(self) -> dict[int, "Reader"]:
         """Return by number what else there is: what this version does not know is left out."""
         found = {}
-        for _ in range(self._varint()):
+        for _ in range(self._believed(self._varint())):
             tag, size = self._varint(), self._varint()
             found[tag] = Reader(self._data, self.at)
-            self.at += size
+            self.skip(size)
         return found
 
     def _text(self, size: int) -> str:
-        self.at += size
-        return bytes(self._data[self.at - size : self.at]).decode()
+        self.skip(size)
+        content = bytes(self._data[self.at - size : self.at])
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise self._broken("a text before it") from error
+
+    def _believed(self, count: int) -> int:
+        """Return how many items follow; each takes a byte at least."""
+        if count > len(self._data) - self.at:
+            raise self._broken(f"{count} items more")
+        return max(0, count)
 
     def _varint(self) -> int:
         found = shift = 0
         while (byte := self.int8()) < 0:
+            if shift == _VARINT_SHIFT_MAX:
+                raise self._broken("the end of a number")
             found |= (byte & _SEVEN_BITS) << shift
             shift += 7
         return found | byte << shift
 
     def _number(self, kind: str, size: int) -> int:
+        if size > len(self._data) - self.at:
+            raise self._broken("one number more")
         (number,) = struct.unpack_from(kind, self._data, self.at)
         self.at += size
         return int(number)
+
+    def _broken(self, expected: str) -> ConnectionError:
+        return ConnectionError(
+            f"an answer of {len(self._data)} bytes: expected {expected} at {self.at}"
+        )

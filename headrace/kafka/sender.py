@@ -289,10 +289,10 @@ class Sender:
         """Take what a broker says of each batch; say whether none is to be sent again."""
         try:
             answer = self._cluster.broker(address).hear(round(limits.REQUEST_TIMEOUT_S * 1_000))
+            errors = wire.errors_of_produce(answer.content)
         except OSError as error:
             self._lose(address, error)
             return False
-        errors = wire.errors_of_produce(answer.content)
         is_whole = True
         now_s = monotonic()
         with self._changed:

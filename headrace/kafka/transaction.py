@@ -130,7 +130,7 @@ class TransactionalProducer(Producer):
     def _begin(self, kind: Kind, body: bytes, what: str) -> None:
         """Ask for what gives the next transaction its epoch."""
         error, producer = _once_free(
-            lambda: wire.producer_in(self._keeper.ask(kind, body)), lambda found: found[0] == BUSY
+            lambda: self._keeper.ask(kind, body, wire.producer_in), lambda found: found[0] == BUSY
         )
         if error:
             raise self._refusal(error, what, self._keeper)
@@ -147,11 +147,11 @@ class TransactionalProducer(Producer):
         body = wire.offsets_body(self.transactional_id, self._producer, member, offsets)
         self._has_offsets = True
         errors = _once_free(
-            lambda: wire.errors_of_offsets(keeper.ask(wire.COMMIT_OFFSETS, body)),
-            lambda found: BUSY in found,
+            lambda: keeper.ask(wire.COMMIT_OFFSETS, body, wire.errors_of_offsets),
+            lambda found: BUSY in found.values(),
         )
-        for error in errors:
-            if error:
+        for place in offsets:
+            if error := errors.get(place, KafkaError.NETWORK_EXCEPTION):
                 raise self._refusal(error, f"offsets of group {member.group}", keeper)
 
     def _refusal(self, error: int, what: str, keeper: Coordinator) -> HeadraceError:

@@ -18,7 +18,14 @@ from headrace.kafka.schema_log import SchemaLog
 from headrace.kafka.transaction import TransactionalProducer, fence
 from headrace.project import Project
 from headrace.runtime.app import HeadraceApp, add_lane, make_app
-from headrace.runtime.chain import LoadedStep, fused, is_exactly_once, outer_topics, tables_of
+from headrace.runtime.chain import (
+    LoadedStep,
+    fused,
+    is_exactly_once,
+    outer_topics,
+    tables_of,
+    topics_aside,
+)
 from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
 from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gaps import GapWatch
@@ -155,18 +162,18 @@ class Assembly:
     def _chain_lane(self, app: HeadraceApp, run: Sequence[Step]) -> Lane:
         name = lane_name(self._topology, run)
         loaded = [load_step(self._project, step, self._codecs) for step in run]
-        topics = outer_topics(run)
+        topics, first = outer_topics(run), topics_aside(run)
         units = range(run[0].reads[0].partitions)
         intake = Intake(
             name,
             owner=run[0].name,
             topics=topics,
-            consumer=self._consumer(name),
+            consumer=self._consumer(name, first),
             decoders=self._decoders(topics),
             stats=app.stats,
             unit_of=lambda place: place[1],
             stand_by=units if self._settings.standby else (),
-            first=[topic.name for step in run for topic in step.reads if topic.reference],
+            first=first,
             ends=self._ends.get(name, NO_ENDS),
         )
         return Lane(
@@ -276,10 +283,11 @@ class Assembly:
             stats=app.stats,
         )
 
-    def _consumer(self, group: str) -> Consumer:
+    def _consumer(self, group: str, first: Sequence[str] = ()) -> Consumer:
         timeout_ms = self._settings.session_timeout_ms
         Admin(self._endpoints.kafka).set_session(group, timeout_ms)
-        return Consumer(self._endpoints.kafka, group, group, self._settings.instance)
+        instance = self._settings.instance
+        return Consumer(self._endpoints.kafka, group, group, instance, first=first)
 
     def _decoders(self, topics: Sequence[str]) -> dict[str, Decoder]:
         codecs = [self._codecs[name] for name in topics]

@@ -293,6 +293,15 @@ def outer_topics(run: Sequence[Step]) -> list[str]:
     return names
 
 
+def topics_aside(run: Sequence[Step]) -> list[str]:
+    """Return the topics that whoever takes a task over reads before its stream.
+
+    They say what holds for it: rows, and what operators said. A halt that was said while nobody had
+    the task must be known before the orders that waited meanwhile.
+    """
+    return [topic.name for step in run for topic in step.reads if topic.is_aside]
+
+
 def is_exactly_once(run: Sequence[Step]) -> bool:
     """Say whether steps that share a task commit in transactions: all do if one asks for it."""
     return any(step.processing_guarantee == "exactly_once" for step in run)

@@ -18,7 +18,6 @@ from tenacity import (
 )
 from tenacity import wait_random_exponential as jittered
 
-from headrace import limits
 from headrace.avro.schema import AvroSchema
 from headrace.batch import DeadRow, Part
 from headrace.errors import InvariantError, TransientError
@@ -93,8 +92,6 @@ class SinkProcessor:
 
     def release(self, places: Collection[Place], group: GroupMetadata) -> None:  # noqa: ARG002 (the protocol's)
         """Nothing is held for a partition: what was written counts, with its dead letters."""
-        if self._is_dirty:
-            self._producer.flush(limits.DRAIN_TIMEOUT_S / 2)
         for place in places:
             self._uncommitted.pop(place, None)
 
@@ -104,14 +101,17 @@ class SinkProcessor:
 
     def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
         """Write what was read."""
+
+        def keep_rows(rows: Sequence[DeadRow]) -> None:
+            self._keep([Dead.of(self.owner, parts[r.part], r.row, r.cause, r.detail) for r in rows])
+
         self._uncommitted |= read_to
         if not parts and not dead:
             return
         self._is_dirty = True
-        send_dead(self._producer, dead)
+        self._keep(dead)
         started_ns = time.perf_counter_ns()
-        written = self._persist(lambda: self._target.write(parts))
-        send_dead(self._producer, [self._letter(parts[row.part], row) for row in written.dead])
+        written = self._persist(lambda: self._target.write(parts, keep_rows))
         self._stats.add_batch(
             self.owner,
             records_in=sum(len(part) for part in parts),
@@ -137,8 +137,6 @@ class SinkProcessor:
     def commit(self, group: GroupMetadata) -> Offsets:  # noqa: ARG002 (the protocol's)
         """Return how far the target has come: for lag only, the target knows better."""
         committed, self._uncommitted = self._uncommitted, {}
-        if self._is_dirty:
-            self._producer.flush()
         self._is_dirty = False
         return committed
 
@@ -154,8 +152,11 @@ class SinkProcessor:
         """Disconnect."""
         self._target.close()
 
-    def _letter(self, part: Part, dead: DeadRow) -> Dead:
-        return Dead.of(self.owner, part, dead.row, dead.cause, dead.detail)
+    def _keep(self, dead: Sequence[Dead]) -> None:
+        """Have dead letters in Kafka before the target's position moves beyond their records."""
+        if dead:
+            send_dead(self._producer, dead)
+            self._producer.flush()
 
     def _persist(self, act: Callable[[], Result]) -> Result:
         """Act on the target, over outages that end in time, opening it anew after each."""

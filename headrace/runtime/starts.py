@@ -31,7 +31,7 @@ class Starts:
     """Places that are not read yet; of each unit the topics in `first` go before the others.
 
     Those are read to where they ended when they were noted. Without it a record of a stream would
-    miss rows that had been there long before.
+    miss rows, or an order an operator's halt, that had been there long before.
     """
 
     def __init__(self, lane: str, first: Collection[str], unit_of: Callable[[Place], Unit]) -> None:
@@ -54,7 +54,7 @@ class Starts:
         """Note a place whose log ends there just now."""
         self._due[start.place] = start
         if start.place[0] in self._first:
-            self._until[start.place] = Until(end, monotonic() + limits.REFERENCE_WAIT_S_MAX)
+            self._until[start.place] = Until(end, monotonic() + limits.ASIDE_WAIT_S_MAX)
 
     def drop(self, places: Collection[Place]) -> None:
         """Forget places that are gone."""
@@ -83,7 +83,7 @@ class Starts:
             if monotonic() > until.deadline_s:
                 raise TransientError(
                     f"lane {self._lane}: topic {topic}, partition {partition}: not read to offset "
-                    f"{until.offset} within {limits.REFERENCE_WAIT_S_MAX} s of its start"
+                    f"{until.offset} within {limits.ASIDE_WAIT_S_MAX} s of its start"
                 )
         self._until = behind
         return {self._unit_of(place) for place in behind}

@@ -46,7 +46,8 @@ class Servers:
 
     Entering raises UsageError (a port or the home is taken, a setting is bad) or TransientError (a
     server does not start or answer); whatever had been started is ended first. Real servers are
-    waited for `patience_s`: who types a command wants to know at once, a pod's servers may be late.
+    waited for `patience_s`, until `is_over`: who types a command wants to know at once, a pod's
+    servers may be late.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Servers:
         *,
         only: frozenset[str] = frozenset(NAMES),
         patience_s: float = 0,
+        is_over: Callable[[], bool] = lambda: False,
     ) -> None:
         if unknown := sorted(only - set(NAMES)):
             raise UsageError(f"servers: expected some of {', '.join(NAMES)}, found {unknown}")
@@ -62,6 +64,7 @@ class Servers:
         self._settings = settings
         self._only = only
         self._patience_s = patience_s
+        self._is_over = is_over
         self._children: dict[str, Child] = {}
         self._real: dict[str, str] = {}
         self._resources = contextlib.ExitStack()
@@ -74,7 +77,7 @@ class Servers:
             }
             for name, connection in self._real.items():
                 timeout_s = self._settings.connect_timeout_s
-                await_reachable(name, connection, timeout_s, self._patience_s)
+                await_reachable(name, connection, timeout_s, self._patience_s, self._is_over)
             connections = dict(self._real)
             if embedded := [name for name in self._wanted() if name not in self._real]:
                 home = stack.enter_context(Home(self._settings.home).held())

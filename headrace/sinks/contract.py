@@ -1,6 +1,6 @@
 """What every sink promises the engine, and the position rules they share."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -12,6 +12,9 @@ from headrace.errors import InvariantError, TransientError
 
 Key: TypeAlias = tuple[str, int]
 """A topic and a partition of it."""
+
+Keep: TypeAlias = Callable[[Sequence[DeadRow]], None]
+"""Keeps records elsewhere that cannot be stored; returns when they are."""
 
 
 class PositionLostError(TransientError):
@@ -42,8 +45,12 @@ class RecordSink(Protocol):
     def positions(self) -> dict[Key, int]:
         """Return the next offset wanted by (topic, partition); what is absent was never written."""
 
-    def write(self, parts: Sequence[Part]) -> Written:
-        """Store the records of these parts that are not stored yet."""
+    def write(self, parts: Sequence[Part], keep: Keep | None = None) -> Written:
+        """Store the records of these parts that are not stored yet.
+
+        Those that cannot be are given to `keep` before the position moves beyond them: a process
+        that dies in between gives them again, and none is lost.
+        """
 
     def close(self) -> None:
         """Disconnect."""

@@ -13,7 +13,7 @@ from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.sinks.capability import Rung, detect_rung
 from headrace.sinks.columns import Schema
 from headrace.sinks.connection import connect, require_dsn
-from headrace.sinks.contract import Key, Written, fresh_rows, require_position
+from headrace.sinks.contract import Keep, Key, Written, fresh_rows, require_position
 from headrace.sinks.limits import RETENTION_INTERVAL_S
 from headrace.sinks.loading import load_rows, record_rejects
 from headrace.sinks.migrations import migrate, migration_lock
@@ -85,10 +85,11 @@ class PostgresSink:
         self._confirmed.clear()
         return dict(self._expected)
 
-    def write(self, parts: Sequence[Part]) -> Written:
+    def write(self, parts: Sequence[Part], keep: Keep | None = None) -> Written:
         """Add the rows that are not there yet and move the positions, in one transaction.
 
-        A record the database refuses is left out, kept in `headrace.rejected_row` and returned.
+        A record the database refuses is left out, given to `keep` before the transaction commits,
+        kept in `headrace.rejected_row` and returned.
         Raises:  TransientError if the connection was lost (whether it committed, the positions say
                  after `open`) or another sink moved a position; PositionLostError if the database
                  is behind what it had confirmed.
@@ -100,13 +101,13 @@ class PostgresSink:
             if self._partitions is not None:
                 self._partitions.make_for(connection, self._tables, parts)
             try:
-                return self._write(connection, parts, isolate=False)
+                return self._write(connection, parts, keep, isolate=False)
             except psycopg.errors.UniqueViolation as error:
                 raise InvariantError(
                     f"a row is there already, before its position: {error}"
                 ) from error
             except (psycopg.DataError, psycopg.IntegrityError):
-                return self._write(connection, parts, isolate=True)
+                return self._write(connection, parts, keep, isolate=True)
 
     def close(self) -> None:
         """Disconnect."""
@@ -115,7 +116,12 @@ class PostgresSink:
             self._connection = None
 
     def _write(
-        self, connection: psycopg.Connection, parts: Sequence[Part], *, isolate: bool
+        self,
+        connection: psycopg.Connection,
+        parts: Sequence[Part],
+        keep: Keep | None,
+        *,
+        isolate: bool,
     ) -> Written:
         count = 0
         dead: list[DeadRow] = []
@@ -127,7 +133,10 @@ class PostgresSink:
                 loaded = load_rows(connection, table, rows, isolate=isolate)
                 count += loaded.rows
                 dead += loaded.dead
-            record_rejects(connection, parts, dead)
+            if dead:
+                record_rejects(connection, parts, dead)
+                if keep is not None:
+                    keep(dead)
             self._move(connection, positions)
         self._expected |= positions
         self._confirmed |= positions

@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from headrace.batch import Part
 from headrace.errors import InvariantError, TransientError, UsageError
-from headrace.sinks.contract import Key, Rows, Written, fresh_rows, require_position
+from headrace.sinks.contract import Keep, Key, Rows, Written, fresh_rows, require_position
 from headrace.sinks.json_rows import json_rows
 from headrace.sinks.limits import REDIS_ATTEMPTS, REDIS_PUBLISH_CHUNK, REDIS_TIMEOUT_S
 from headrace.topology import Topic
@@ -78,7 +78,7 @@ class RedisSink:
         self._confirmed.clear()
         return dict(self._expected)
 
-    def write(self, parts: Sequence[Part]) -> Written:
+    def write(self, parts: Sequence[Part], keep: Keep | None = None) -> Written:  # noqa: ARG002 (nothing is refused)
         """Apply the records that were not applied yet, in log order; one round trip as a rule.
 
         Raises:  TransientError if the connection was lost (what was applied, the positions say

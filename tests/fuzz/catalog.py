@@ -2,6 +2,7 @@
 
 from tests.fuzz.targets import (
     avro_records,
+    broker_answers,
     choices,
     commands,
     feed_files,
@@ -13,7 +14,7 @@ from tests.fuzz.targets import (
 )
 
 _MODULES = (
-    *(frames, numbers, avro_records, record_batches, schema_texts),
+    *(frames, numbers, avro_records, record_batches, broker_answers, schema_texts),
     *(feed_files, choices, state_pages, commands),
 )
 

@@ -57,12 +57,12 @@ def say(bootstrap: str, home: Path, *words: str) -> dict[str, Any]:
     return said
 
 
-def approve(bootstrap: str, sequence: int) -> None:
-    """Write an approval for each account, as risk would."""
+def approve(bootstrap: str, *sequences: int) -> None:
+    """Write approvals for each account, as risk would."""
     registry = SchemaLog(bootstrap)
     topic = topics.ORDER_APPROVED
     codec = load_codecs(Project(ROOT), registry, [topic])[topic.name]
-    rows = [approval(sequence, account=account) for account in ACCOUNTS]
+    rows = [approval(number, account=account) for number in sequences for account in ACCOUNTS]
     values, keys = encode_records(part(topic, rows).records, codec)
     partitions = partitions_of(keys, topic.partitions)
     producer = Producer(bootstrap, "test")
@@ -115,6 +115,24 @@ def wait_until_obeyed(bootstrap: str) -> None:
         return all(committed.get(place, 0) >= end for place, end in ends.items())
 
     sample.wait_for("controls obeyed", is_read)
+
+
+@pytest.mark.timeout(900)
+def test_a_halt_said_while_nobody_was_there_holds_for_what_waited_meanwhile(
+    own_servers: Servers, tmp_path: Path
+) -> None:
+    bootstrap = own_servers.endpoints.kafka
+    ensure_topics(TOPOLOGY, bootstrap)
+    waiting = range(1, 201)
+    approve(bootstrap, *waiting)
+    say(bootstrap, tmp_path, "halt", "--reason=drill")
+
+    with executing(bootstrap, tmp_path / "worker"):
+        found = outcomes(bootstrap, len(waiting))
+
+    assert found == all_of("REJECTED", "account_halted")
+    states = {row["state"] for row in read_records(bootstrap, topics.ORDER_EVENT)}
+    assert states == {"REJECTED"}
 
 
 @pytest.mark.timeout(900)

@@ -5,6 +5,7 @@ import shutil
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from psycopg import sql
 from pydantic import SecretStr
 
 from headrace import Part, Topic
+from headrace.batch import DeadRow
 from headrace.errors import InvariantError, TransientError, UsageError
 from headrace.servers import Servers
 from headrace.sinks import PositionLostError, PostgresSink
@@ -286,6 +288,25 @@ def test_a_record_that_cannot_be_stored_is_set_aside_and_its_neighbours_stored(
     ]
     again = sink.write([good, bad])
     assert (again.rows, list(again.dead)) == (0, [])
+
+
+def test_where_a_refused_record_cannot_be_kept_nothing_of_the_batch_counts(
+    dsn: str, sink: PostgresSink
+) -> None:
+    bad = part_of(topics.TRADE, [{}, {"instrument": "nul\0here"}])
+    asked = []
+
+    def refuse(rows: Sequence[DeadRow]) -> None:
+        asked.extend(rows)
+        raise TransientError("the broker is away")
+
+    with pytest.raises(TransientError, match="the broker is away"):
+        sink.write([bad], refuse)
+
+    assert [row.row for row in asked] == [1]
+    assert sink.positions() == {}
+    assert ask(dsn, TRADES) == [(0,)]
+    assert ask(dsn, "SELECT count(*) FROM headrace.rejected_row") == [(0,)]
 
 
 def test_rows_a_constraint_refuses_are_found_one_by_one(dsn: str, sink: PostgresSink) -> None:

@@ -1,6 +1,9 @@
 """How a worker starts where something is in its way: what it waits for, what it says."""
 
+import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from threading import Timer
 
@@ -14,6 +17,7 @@ from headrace.up.processes import free_port
 from tests.integration import sample_run as sample
 
 OTHER_LOOPBACK = "127.0.0.2"
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 def test_a_taken_web_port_is_said_and_is_no_success(kafka: str, tmp_path: Path) -> None:
@@ -76,6 +80,27 @@ def test_a_server_that_never_comes_is_told_when_patience_ends(tmp_path: Path) ->
         Servers(real, only=frozenset({"redis"}), patience_s=1),
     ):
         pytest.fail("it is not there")
+
+
+@pytest.mark.parametrize("command", ["worker", "feed"])
+def test_who_waits_for_its_servers_ends_with_0_when_it_is_asked_to(
+    command: str, tmp_path: Path
+) -> None:
+    nowhere = f"127.0.0.1:{free_port()}"
+    environment = os.environ | {"HEADRACE_KAFKA": nowhere, "HEADRACE_HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "headrace", command, "trading", f"--project={PROJECT}"],
+        env=environment | {"HEADRACE_CONNECT_TIMEOUT_S": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as waiting:
+        assert waiting.stderr is not None
+        told = next((line for line in waiting.stderr if "server_away" in line), None)
+        waiting.terminate()
+        code = waiting.wait(sample.WAIT_S)
+
+    assert told is not None
+    assert code == 0
 
 
 def settings(home: Path, **chosen: object) -> Settings:

@@ -1,32 +1,37 @@
 """A cluster that has not agreed on what transactions take is told apart, and how to mend it."""
 
-import struct
 from typing import Any
 
+import numpy as np
 import pytest
 
 from headrace.errors import TransientError, UsageError
 from headrace.kafka import coordinator as coordinator_module
 from headrace.kafka import produce_wire as wire
+from headrace.kafka.broker import Heard
 from headrace.kafka.coordinator import FEATURE, Coordinator
-from headrace.kafka.protocol import compact, count
+from headrace.kafka.protocol import Kind
+from tests.broker_answers import coordinator as coordinator_answer
+from tests.broker_answers import versions
 
 
-def versions(features: dict[str, int], error: int = 0) -> bytes:
-    """Return an answer to `versions_body`: one kind of request, and these features."""
-    kinds = count(1) + struct.pack(">hhh", 0, 3, 12) + b"\0"
-    levels = count(len(features)) + b"".join(
-        compact(name) + struct.pack(">hh", level, 0) + b"\0" for name, level in features.items()
-    )
-    epoch = struct.pack(">q", 9)
-    tags = b"\2" + b"\1" + bytes([len(epoch)]) + epoch + b"\2" + bytes([len(levels)]) + levels
-    return bytes(4) + struct.pack(">h", error) + kinds + bytes(4) + tags
+class Answering:
+    """A broker that answers who coordinates, and whatever else is asked with this."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def ask(self, kind: Kind, _: bytes) -> Heard:
+        content = coordinator_answer() if kind == wire.FIND_COORDINATOR else self._content
+        return Heard(np.frombuffer(content, np.uint8), len(content))
+
+    def close(self) -> None:
+        """Nothing to hang up."""
 
 
 def coordinator(patch: pytest.MonkeyPatch, answer: bytes) -> Coordinator:
-    found = Coordinator("here:1", "test", wire.TRANSACTION, "named")
-    patch.setattr(found, "ask", lambda _, __: memoryview(answer))
-    return found
+    patch.setattr(coordinator_module, "Broker", lambda *_: Answering(answer))
+    return Coordinator("here:1", "test", wire.TRANSACTION, "named")
 
 
 def test_a_cluster_that_has_agreed_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +65,6 @@ def test_one_that_is_away_is_weather_and_found_anew(monkeypatch: pytest.MonkeyPa
 
     for _ in range(2):
         with pytest.raises(TransientError, match="coordinator of mine: nobody"):
-            keeper.ask(wire.COMMIT_OFFSETS, b"")
+            keeper.ask(wire.COMMIT_OFFSETS, b"", wire.errors_of_offsets)
 
     assert {address.host for address, _ in tried} == {"here", "there"}

@@ -263,7 +263,7 @@ def test_a_stream_that_was_begun_is_not_held_up_by_rows_that_come_later() -> Non
 
 
 def test_rows_that_are_not_read_in_time_stop_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "REFERENCE_WAIT_S_MAX", 0.0)
+    monkeypatch.setattr(limits, "ASIDE_WAIT_S_MAX", 0.0)
     client = FakeClient({ROWS: 5, KEPT: 2})
     client.most_a_poll = 1
     intake = intake_on(client, [KEPT, ROWS], first=[ROWS[0]])

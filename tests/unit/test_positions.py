@@ -43,6 +43,36 @@ def test_what_came_first_is_taken_first_and_cut_where_it_is_too_much() -> None:
     assert positions.waiting_bytes == 0
 
 
+def test_a_word_overtakes_what_it_is_about_and_keeps_its_own_order() -> None:
+    word = ("word", 0)
+    positions = Positions(frozenset({"word"}))
+    positions.start(dict.fromkeys([A, word], 0))
+    add(positions, A, 0, 5, 5)
+    add(positions, word, 0, 1, 9)
+    add(positions, word, 1, 2, 3)
+    add(positions, A, 5, 1, 6)
+
+    assert positions.is_readable()
+    assert taken(positions, 2) == [(word, [0, 1])]
+    assert taken(positions, 3) == [(word, [2]), (A, [0, 1])]
+    assert positions.take(9).ends == {A: 6}
+    assert positions.waiting_bytes == 0
+
+
+def test_a_word_that_is_paused_holds_nothing_up() -> None:
+    word = ("word", 0)
+    positions = Positions(frozenset({"word"}))
+    positions.start(dict.fromkeys([A, word], 0))
+    add(positions, word, 0, 1, 9)
+    positions.pause([word], is_paused=True)
+
+    assert not positions.is_readable()
+    add(positions, A, 0, 1, 9)
+    assert taken(positions, 9) == [(A, [0])]
+    positions.pause([word], is_paused=False)
+    assert taken(positions, 9) == [(word, [0])]
+
+
 def test_parts_of_one_partition_come_as_one_with_the_headers_of_each() -> None:
     positions = reading(A)
     plain, headed = part(A, 0, 2), part(A, 2, 1)

@@ -214,7 +214,7 @@ _TEXT = Mutator(
 )
 TARGETS = [
     Target(
-        "capture_lines", "a line", lambda: _lines, _line_seeds, _TEXT, share=20_470, batch=1_024
+        "capture_lines", "a line", lambda: _lines, _line_seeds, _TEXT, share=19_470, batch=1_024
     ),
     Target("packed_streams", "a file", _in_file("", _packed), _packed_seeds, _BYTES, 50, 32),
     Target("capture_files", "a file", _in_file("", _capture), _capture_seeds, _TEXT, 50, 16),
