@@ -27,6 +27,9 @@ PRODUCE_BYTES_MAX = 8 * 2**20
 CONSUMER_BYTES_MAX = 32 * 2**20
 """Bytes a reader fetches ahead: a second or two at full rate."""
 
+FETCH_GATHER_S_MAX = 0.25
+"""How long records gather at the end of a broker's logs while those of others are worked off."""
+
 FETCH_PARTITION_BYTES_MAX = 256 * 2**10
 """Packed bytes of one partition in one answer: some 10,000 records, so that inputs which are merged
 come in turn."""

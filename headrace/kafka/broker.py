@@ -63,9 +63,9 @@ class Broker:
         ask = self._session.ask(wanted)
         heard = self.ask(wire.FETCH, wire.fetch_body(ask), ask.wait_ms)
         said = list(wire.answers_in(heard.content, self._session))
-        for one in said:
-            if one.place not in wanted:
-                raise ConnectionError(f"an answer about {one.place}, which was not asked for")
+        places = {one.place for one in said}
+        if not places <= wanted.keys() or len(places) < len(said):
+            raise ConnectionError("an answer about what was not asked for, or twice about the same")
         return heard.data, said
 
     def ask(self, kind: Kind, body: bytes, wait_ms: int = 0) -> Heard:

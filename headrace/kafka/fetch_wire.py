@@ -193,7 +193,7 @@ def leaders_in(answer: memoryview) -> Leaders:
         if error == UNKNOWN_TOPIC:
             unknown.add(topic)
         count = read.length()
-        if not error:
+        if not error and count:
             partitions[topic] = count
         for _ in range(count):
             partition_error, partition, leader = read.int16(), read.int32(), read.int32()

@@ -208,7 +208,12 @@ class Fetcher:
                     "headrace topics TOPOLOGY --create"
                 )
             self._changed.notify_all()
-        for node in set(found.leader_by_place.values()):
+            leading = {
+                node
+                for place, node in found.leader_by_place.items()
+                if place in self._positions.by_place
+            }
+        for node in leading:
             self._run(f"broker-{node}", lambda node=node: self._serve(node))  # type: ignore[misc]
         return missing
 
@@ -217,17 +222,21 @@ class Fetcher:
         broker: Broker | None = None
         failures = 0
         is_at_end = False
+        asked_s = monotonic()
         while True:
             with self._changed:
                 # At the end each record would be an answer of its own, and cost the broker, and us,
-                # as much as a thousand do: they gather there until somebody waits for them.
+                # as much as a thousand do: they gather there until somebody waits for them, but
+                # not for long. An operator's word must not wait for another broker's backlog.
                 while not self._is_closed and not (
-                    (self._is_waited_for or not is_at_end) and (wanted := self._wanted(node))
+                    (self._is_waited_for or not is_at_end or _has_gathered(asked_s))
+                    and (wanted := self._wanted(node))
                 ):
-                    self._changed.wait(_LOOK_S)
+                    self._changed.wait(limits.FETCH_GATHER_S_MAX if is_at_end else _LOOK_S)
                 if self._is_closed:
                     break
                 address = self._leaders.brokers.get(node)
+            asked_s = monotonic()
             try:
                 if broker is None:
                     broker = Broker(address or self._bootstrap[0], self._client_id)
@@ -306,6 +315,10 @@ class Fetcher:
         """Wait before the next try: longer each time, and not all at once."""
         wait_s = min(_RECONNECT_S_MIN * 2 ** min(tries, 10), limits.RECONNECT_S_MAX)
         self._closing.wait(wait_s * _chance.uniform(0.5, 1.0))
+
+
+def _has_gathered(asked_s: float) -> bool:
+    return monotonic() - asked_s >= limits.FETCH_GATHER_S_MAX
 
 
 def _refusal(answer: Answer, offset: int) -> HeadraceError:

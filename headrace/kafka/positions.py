@@ -26,15 +26,19 @@ class Position:
     ended_at: int = -1
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Chunk:
-    """Records that came together, and the end of the partition, if it was read to there."""
+    """Records that came together, and the end of the partition, if it was read to there.
+
+    `first` is the offset from which on it would come again.
+    """
 
     place: Place
     reading: int
     part: RawPart | None
     end: int | None
     size: int
+    first: int
 
 
 @dataclass(slots=True)
@@ -65,16 +69,24 @@ class Positions:
             self.by_place.pop(place, None)
 
     def pause(self, places: Iterable[Place], *, is_paused: bool) -> None:
-        """Give nothing of these for now, and fetch no more of them; or go on."""
+        """Give nothing of these for now, and fetch no more of them; or go on.
+
+        What waited of them is forgotten, and fetched again when they go on: it would take the room
+        of the others for as long as they are paused, and these may be what is waited for.
+        """
         for place in places:
-            if place in self.by_place:
-                self.by_place[place].is_paused = is_paused
+            position = self.by_place.get(place)
+            if position is not None and position.is_paused != is_paused:
+                position.is_paused = is_paused
+                if is_paused:
+                    self._give_back(place, position)
 
     def add(self, place: Place, reading: int, part: RawPart | None, offset: int, end: int) -> None:
         """Note what was fetched: records, the next offset, and where the log ends just now."""
         position = self.by_place.get(place)
         if position is None or position.reading != reading:
             return
+        first = position.offset
         position.offset, position.stable_end = offset, end
         ended = None
         if offset >= end and (position.ended_at != offset or part is not None):
@@ -83,12 +95,12 @@ class Positions:
             return
         size = 0 if part is None else _bytes_of(part)
         queue = self.ahead if place[0] in self.first else self.waiting
-        queue.append(Chunk(place, reading, part, ended, size))
+        queue.append(Chunk(place, reading, part, ended, size, first))
         self.waiting_bytes += size
 
     def is_readable(self) -> bool:
         """Say whether something can be taken."""
-        return any(not self._is_held(chunk) for queue in self._queues for chunk in queue)
+        return bool(self.ahead or self.waiting)
 
     def take(self, records_max: int) -> Fetched:
         """Return what came first, at most so many records."""
@@ -107,12 +119,8 @@ class Positions:
         self, queue: deque[Chunk], room: int, found: dict[Place, list[RawPart]], ends: Offsets
     ) -> int:
         """Add what came first, and the ends that were met; return for how many more is room."""
-        held: deque[Chunk] = deque()
         while queue and room:
             chunk = queue.popleft()
-            if self._is_held(chunk):
-                held.append(chunk)
-                continue
             if self._is_stale(chunk):
                 self.waiting_bytes -= chunk.size
                 continue
@@ -128,16 +136,24 @@ class Positions:
             self.waiting_bytes -= chunk.size
             if chunk.end is not None:
                 ends[chunk.place] = chunk.end
-        queue.extendleft(reversed(held))
         return room
+
+    def _give_back(self, place: Place, position: Position) -> None:
+        """Forget what waits of a place, and read it anew from there: also what is on its way."""
+        for queue in self._queues:
+            mine = [chunk for chunk in queue if chunk.place == place]
+            for chunk in mine:
+                queue.remove(chunk)
+                self.waiting_bytes -= chunk.size
+            current = [chunk for chunk in mine if chunk.reading == position.reading]
+            if current:
+                position.offset = current[0].first
+        self.readings += 1
+        position.reading, position.ended_at = self.readings, -1
 
     def _is_stale(self, chunk: Chunk) -> bool:
         position = self.by_place.get(chunk.place)
         return position is None or position.reading != chunk.reading
-
-    def _is_held(self, chunk: Chunk) -> bool:
-        position = self.by_place.get(chunk.place)
-        return position is not None and position.is_paused and position.reading == chunk.reading
 
 
 def _cut(chunk: Chunk, rows: int) -> tuple[RawPart, Chunk | None]:
@@ -148,8 +164,9 @@ def _cut(chunk: Chunk, rows: int) -> tuple[RawPart, Chunk | None]:
     count = len(part.offsets)
     if count <= rows:
         return part, None
-    first, rest = part.slice(0, rows), part.slice(rows, count)
-    return first, Chunk(chunk.place, chunk.reading, rest, chunk.end, _bytes_of(rest))
+    taken, rest = part.slice(0, rows), part.slice(rows, count)
+    left = Chunk(chunk.place, chunk.reading, rest, chunk.end, _bytes_of(rest), int(rest.offsets[0]))
+    return taken, left
 
 
 def _joined(parts: list[RawPart]) -> RawPart:

@@ -22,6 +22,9 @@ Bytes = npt.NDArray[np.uint8]
 UNPACKED_BYTES_MAX = 2**30
 """Of the batches of one partition in one answer, of which a few MiB packed are asked for."""
 
+COLUMN_BYTES_MAX = 2**31 - 1
+"""What the offsets of Arrow's binary type can tell."""
+
 _NONE, _GZIP, _SNAPPY, _LZ4, _ZSTD = range(5)
 _XERIAL = b"\x82SNAPPY\x00"
 _ABORT = 0
@@ -117,6 +120,8 @@ def _counting(batches: IntArray, aborted: Sequence[Aborted]) -> npt.NDArray[np.b
 
 def _is_abort(batch: Sequence[int]) -> bool:
     """Say whether a marker takes its transaction back: its key is a version and a kind."""
+    if batch[kernels.RECORDS] != 1:
+        return False
     rows = np.empty((2, kernels.RECORD_WORDS), np.int64)
     only = np.array([batch], np.int64)
     if kernels.read_records(only, 0, rows) != 1 or rows[0, kernels.KEY_BYTES] < _MARKER_KEY_BYTES:
@@ -148,6 +153,8 @@ def _unpack(batches: IntArray, place: Place, wanted_from: int) -> list[object]:
         batches[number, kernels.BODY] = unpacked.ctypes.data
         batches[number, kernels.BODY_BYTES] = len(unpacked)
         kept.append(unpacked)
+        if int(batches[packed, kernels.BODY_BYTES].sum()) > UNPACKED_BYTES_MAX:
+            raise _broken(place, wanted_from, f"it unpacks to over {UNPACKED_BYTES_MAX:,} bytes")
     return kept
 
 
@@ -234,6 +241,11 @@ def _part(rows: IntArray, place: Place) -> RawPart:
 def _column(rows: IntArray, column: int) -> ByteColumn:
     count = len(rows)
     size = int(np.maximum(rows[:, column + 1], 0).sum())
+    if size > COLUMN_BYTES_MAX:
+        raise InvariantError(
+            f"records of one partition: expected at most {COLUMN_BYTES_MAX:,} bytes at once, found "
+            f"{size:,}; whoever wrote them packed too much together"
+        )
     data = np.empty(size, np.uint8)
     offsets = np.empty(count + 1, np.int32)
     is_null = np.empty(count, np.bool_)

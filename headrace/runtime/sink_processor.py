@@ -101,9 +101,13 @@ class SinkProcessor:
 
     def process(self, parts: Sequence[Part], dead: Sequence[Dead], read_to: Offsets) -> None:
         """Write what was read."""
+        kept: set[tuple[int, int]] = set()
 
         def keep_rows(rows: Sequence[DeadRow]) -> None:
-            self._keep([Dead.of(self.owner, parts[r.part], r.row, r.cause, r.detail) for r in rows])
+            # A write that is tried again refuses them again.
+            new = [row for row in rows if (row.part, row.row) not in kept]
+            self._keep([Dead.of(self.owner, parts[r.part], r.row, r.cause, r.detail) for r in new])
+            kept.update((row.part, row.row) for row in new)
 
         self._uncommitted |= read_to
         if not parts and not dead:

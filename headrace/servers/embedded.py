@@ -7,7 +7,7 @@ from concurrent import futures
 from dataclasses import dataclass, field
 from typing import Self
 
-from headrace.errors import UsageError
+from headrace.errors import TransientError, UsageError
 from headrace.servers.child import Child, Server, State
 from headrace.servers.external import await_reachable, where
 from headrace.servers.home import Home
@@ -18,6 +18,9 @@ from headrace.servers.redis import RedisServer
 from headrace.settings import Settings
 
 NAMES = ("kafka", "postgres", "redis")
+
+_LOOK_S = 0.2
+"""How often who waits for servers to start looks whether it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,13 @@ class Servers:
         for child in self._children.values():
             child.start()
         starting = [child.ready for child in self._children.values()]
-        for future in futures.wait(starting, return_when=futures.FIRST_EXCEPTION).done:
-            future.result()
+        done: set[futures.Future[None]] = set()
+        while len(done) < len(starting):
+            done = futures.wait(starting, _LOOK_S, futures.FIRST_EXCEPTION).done
+            for future in done:
+                future.result()
+            if self._is_over():
+                raise TransientError("servers: asked to end before they had started")
         return {name: server.connection for name, server in made.items()}
 
 

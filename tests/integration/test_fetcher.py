@@ -2,6 +2,7 @@
 
 import logging
 import random
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from confluent_kafka import Producer as Client
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from headrace import limits
 from headrace.kafka import config
 from headrace.kafka.admin import Admin, TopicPlan
 from headrace.kafka.broker import Broker
@@ -140,6 +142,7 @@ def test_at_the_end_of_the_log_records_gather_until_somebody_waits(
         return answers[-1]
 
     monkeypatch.setattr(Broker, "fetch", counted)
+    monkeypatch.setattr(limits, "FETCH_GATHER_S_MAX", 600.0)
     fetcher = Fetcher(kafka, "test")
     fetcher.start(dict.fromkeys([(topic, partition) for partition in range(PARTITIONS)], 0))
     fetcher.take(1, 1.0)  # what there is: the ends
@@ -153,6 +156,24 @@ def test_at_the_end_of_the_log_records_gather_until_somebody_waits(
     assert sum(map(len, found.values())) == 20
     # One was on its way already; it would be one a record.
     assert len(answers) - before <= 4
+
+
+def test_they_do_not_gather_for_long_where_nobody_waits(kafka: str) -> None:
+    """Whoever works off another broker's backlog waits for nothing, and must hear of a halt."""
+    topic = "test.batches.unwaited.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    fetcher = Fetcher(kafka, "test")
+    fetcher.start(dict.fromkeys([(topic, partition) for partition in range(PARTITIONS)], 0))
+    fetcher.take(1, 1.0)  # what there is: the ends
+    send(kafka, topic, range(20))
+
+    is_there = fetcher._positions.is_readable
+    deadline_s = time.monotonic() + 60
+    while not is_there() and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+
+    assert is_there()
+    fetcher.close()
 
 
 class Given:

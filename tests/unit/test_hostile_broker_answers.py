@@ -126,6 +126,15 @@ def test_records_that_were_not_asked_for_are_refused() -> None:
         Answering(good.fetched()).fetch(wanted)
 
 
+def test_records_that_come_twice_are_refused() -> None:
+    whole = good.fetched()
+    head, topic = whole[:14], whole[18:]
+    twice = head + struct.pack(">i", 2) + topic + topic
+
+    with pytest.raises(ConnectionError, match="twice about the same"):
+        Answering(twice).fetch({("test.number.v1", 3): (0, 1)})
+
+
 @pytest.mark.parametrize("answer", [b"", good.coordinator()[:-9]])
 def test_a_coordinator_that_cannot_be_read_is_asked_again(
     monkeypatch: pytest.MonkeyPatch, answer: bytes

@@ -59,18 +59,33 @@ def test_a_word_overtakes_what_it_is_about_and_keeps_its_own_order() -> None:
     assert positions.waiting_bytes == 0
 
 
-def test_a_word_that_is_paused_holds_nothing_up() -> None:
-    word = ("word", 0)
-    positions = Positions(frozenset({"word"}))
-    positions.start(dict.fromkeys([A, word], 0))
-    add(positions, word, 0, 1, 9)
-    positions.pause([word], is_paused=True)
+def test_what_is_paused_takes_no_room_and_is_fetched_again_from_where_it_was_taken_to() -> None:
+    positions = reading(A, B)
+    add(positions, A, 0, 3, 9)
+    add(positions, A, 3, 2, 9)
+    before = positions.by_place[A].reading
+    assert taken(positions, 1) == [(A, [0])]
 
+    positions.pause([A], is_paused=True)
+    assert positions.waiting_bytes == 0
     assert not positions.is_readable()
-    add(positions, A, 0, 1, 9)
-    assert taken(positions, 9) == [(A, [0])]
-    positions.pause([word], is_paused=False)
-    assert taken(positions, 9) == [(word, [0])]
+    positions.add(A, before, part(A, 5, 2), 7, 9)  # it was on its way
+    assert not positions.is_readable()
+
+    positions.pause([A], is_paused=False)
+    assert positions.by_place[A].offset == 1
+    add(positions, A, 1, 2, 3)
+    assert taken(positions, 9) == [(A, [1, 2])]
+
+
+def test_an_end_is_told_again_after_a_pause() -> None:
+    positions = reading(A)
+    add(positions, A, 0, 2, 2)
+    positions.pause([A], is_paused=True)
+    positions.pause([A], is_paused=False)
+    add(positions, A, 0, 2, 2)
+
+    assert positions.take(9).ends == {A: 2}
 
 
 def test_parts_of_one_partition_come_as_one_with_the_headers_of_each() -> None:
@@ -126,7 +141,7 @@ def test_nothing_is_taken_of_a_partition_that_is_read_anew_or_no_more() -> None:
     assert positions.waiting_bytes == 0
 
 
-def test_what_is_paused_waits_in_its_place() -> None:
+def test_what_is_paused_holds_nothing_else_up() -> None:
     positions = reading(A, B)
     add(positions, A, 0, 1, 9)
     add(positions, B, 0, 1, 9)
@@ -135,5 +150,3 @@ def test_what_is_paused_waits_in_its_place() -> None:
     assert positions.is_readable()
     assert taken(positions, 9) == [(B, [0])]
     assert not positions.is_readable()
-    positions.pause([A], is_paused=False)
-    assert taken(positions, 9) == [(A, [0])]

@@ -120,6 +120,13 @@ def test_what_was_taken_back_and_markers_are_left_out() -> None:
     assert [row.offset for row in rows(read(content)[0])] == [0, 1, 2, 4, 6]
 
 
+def test_a_marker_of_many_records_is_none_and_writes_nowhere() -> None:
+    records = [Written(number, 5, b"\0\0\0\0", b"\0" * 6) for number in range(100)]
+    content = batch(records, producer=7, is_control=True)
+
+    assert read(content, aborted=(Aborted(7, 0),)) == (None, 100)
+
+
 def test_a_wrong_checksum_is_seen() -> None:
     content = bytearray(batch(numbers(0, 2)))
     content[-1] ^= 1
