@@ -83,6 +83,16 @@ def _check_inputs(file: str, step: Step, writers: Mapping[str, list[str]]) -> It
             "belong together would come to different tasks",
             "repartition one of them by a step before, or set Topic(partition_by=…)",
         )
+    said = [topic.spoken for topic in step.reads]
+    if said != sorted(said, reverse=True):
+        yield Finding(
+            file,
+            f"step {step.name}",
+            "spoken-first",
+            "expected what operators say before all other inputs: rows of a batch come in the "
+            "order of reads, and a word holds for what comes with it",
+            "name the spoken topics first in reads",
+        )
     own = [topic.name for topic in step.reads if f"step {step.name}" in writers.get(topic.name, [])]
     for name in own:
         yield Finding(

@@ -125,6 +125,11 @@ MISTAKES = {
         TOPICS, '"bar.v1", key=("symbol",)', '"bar.v1", key=("symbol",), spoken=True',
         "spoken-written", ("s.bar.v1", "step bars"),
     ),
+    "word that comes after what it is about": Mistake(
+        TOPOLOGY, "reads=(t.FRAME,)",
+        'reads=(t.FRAME, t.Topic("s.word.v1", "bar.v1", key=("symbol",), spoken=True))',
+        "spoken-first", ("step", "first in reads"),
+    ),
     "step that writes what a load does": Mistake(
         TOPICS, '"bar.v1", key=("symbol",)', '"bar.v1", key=("symbol",), reference=True',
         "topology-loads", ("s.bar.v1", "step bars", "headrace reference load"),
