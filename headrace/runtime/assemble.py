@@ -262,6 +262,7 @@ class Assembly:
             stats=app.stats,
             unit_of=lambda place: place,
             records_max=SINK_RECORDS_MAX,
+            behind_max=SINK_RECORDS_MAX,
         )
         return Lane(
             name,

@@ -14,6 +14,7 @@ import structlog
 from headrace import limits
 from headrace.avro.wire import Decoder
 from headrace.batch import Part
+from headrace.byte_column import column_of
 from headrace.errors import InvariantError
 from headrace.kafka.consumer import Consumer, Rebalance
 from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
@@ -84,6 +85,7 @@ class Intake:
         stand_by: Collection[Unit] = (),
         first: Collection[str] = (),
         records_max: int = limits.BATCH_RECORDS_MAX,
+        behind_max: int = limits.BEHIND_RECORDS_MAX,
         ends: Mapping[Place, int] = NO_ENDS,
     ) -> None:
         """Read `topics` for a lane.
@@ -91,6 +93,7 @@ class Intake:
         `unit_of` says with which others a place moves between workers; the units in `stand_by`
         are kept warm while others have them. Of a unit that comes the topics in `first` are read to
         where they end, before any other. Places that have one of `ends` are read before it.
+        One read brings `records_max` at most, up to `behind_max` the longer it brings as many.
         """
         self.has_joined = False
         self.group: GroupMetadata = None
@@ -106,7 +109,8 @@ class Intake:
         self._consumer = consumer
         self._decoders = decoders
         self._stats = stats
-        self._records_max = records_max
+        self._records_max = self._room = records_max
+        self._behind_max = behind_max
         self._ends = dict(ends)
         self.records: Counter[str] = Counter()
         """Records read so far, by topic; those of an aborted commit are read again."""
@@ -140,12 +144,13 @@ class Intake:
         self._rewind()
         self._begin_ready()
         self._throttle()
-        fetched = self._bounded(self._consumer.poll(self._records_max, wait_s))
+        fetched = self._bounded(self._consumer.poll(self._room, wait_s))
         self._note_group()
         self._note_joined()
         self._tell_group()
         records = sum(len(raw.offsets) for raw in fetched.parts)
         is_behind = records >= limits.BEHIND_SHARE * self._records_max
+        self._adapt(records, fetched)
         parts: list[Part] = []
         dead: list[Dead] = []
         for raw in fetched.parts:
@@ -160,6 +165,16 @@ class Intake:
         self._note_lag(read_to)
         claims = {place: self._claims[place] for place in read_to}
         return Work(parts, dead, read_to, claims, is_behind)
+
+    def _adapt(self, records: int, fetched: Fetched) -> None:
+        """Take more at once the further this lane is behind: most of a step's cost is by batch."""
+        if records < self._room:
+            self._room = self._records_max
+            return
+        size = sum(column_of(raw.values).nbytes for raw in fetched.parts)
+        fitting = records * limits.BEHIND_BYTES_MAX // max(size, 1)
+        most = min(self._behind_max, fitting)
+        self._room = max(self._records_max, min(2 * self._room, most))
 
     def _bounded(self, fetched: Fetched) -> Fetched:
         """Leave out what lies behind the ends; what was read to them is not fetched any more."""

@@ -44,8 +44,10 @@ class FakeClient:
                 self.positions = {p: o for p, o in self.positions.items() if p not in places}
         self.due.clear()
         parts = []
+        room = records_max
         for place, position in self.positions.items():
-            end = min(self.log[place], position + self.most_a_poll)
+            end = min(self.log[place], position + min(self.most_a_poll, room))
+            room -= end - position
             offsets = np.arange(position, end)
             values: list[bytes | None] = [str(offset).encode() for offset in offsets]
             if values:
@@ -115,6 +117,10 @@ class AsText:
         count = len(values)
         rows = pa.array(range(count)).to_numpy()
         return Decoded(pa.record_batch({"value": list(values)}), rows, [])
+
+
+def sizes_read(intake: Intake, times: int) -> list[int]:
+    return [sum(map(len, intake.read().parts)) for _ in range(times)]
 
 
 def intake_on(
@@ -242,6 +248,33 @@ def test_rows_of_a_reference_topic_are_read_to_their_end_before_the_stream() -> 
     assert mine == [(ROWS[0], 2), (ROWS[0], 2), (ROWS[0], 1), (TOPIC, 2)]
     assert (*MOVED, 2) in found[:2]  # the other task has no rows to wait for
     assert not intake.is_restoring
+
+
+def test_the_further_behind_the_more_is_taken_at_once() -> None:
+    most = limits.BEHIND_RECORDS_MAX
+    client = FakeClient({KEPT: 5 * most})
+    client.most_a_poll = 10 * most
+    first = limits.BATCH_RECORDS_MAX
+
+    intake = intake_on(client, [KEPT])
+    assert sizes_read(intake, 8) == [0, *(first * 2**n for n in range(5)), most, most]
+    assert sizes_read(intake, 9)[-1] == 0  # it has caught up
+
+    client.log[KEPT] += most
+    assert sizes_read(intake, 1) == [first]
+
+
+def test_large_records_are_not_taken_by_the_hundred_thousand(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = limits.BATCH_RECORDS_MAX
+    monkeypatch.setattr(limits, "BEHIND_BYTES_MAX", 20 * first)  # of some ten bytes each
+    client = FakeClient({KEPT: 20 * first})
+    client.most_a_poll = 20 * first
+
+    _, *sizes, _ = sizes_read(intake_on(client, [KEPT]), 12)
+
+    assert first < max(sizes) < 4 * first
 
 
 def test_a_reference_topic_without_rows_holds_nobody_up() -> None:
