@@ -9,6 +9,9 @@ from headrace.errors import TransientError
 from headrace.kafka.fetched import Offsets, Place
 from headrace.runtime.work import Unit
 
+_LOOK_S_MAX = 1.0
+"""A reader looks more often than that, unless it cannot read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -21,10 +24,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """To where a place is read before others of its unit; `deadline_s` is monotonic."""
+    """To where a place is read before others of its unit, and for how long it may still be read."""
 
     offset: int
-    deadline_s: float
+    left_s: float
 
 
 class Starts:
@@ -40,6 +43,7 @@ class Starts:
         self._unit_of = unit_of
         self._due: dict[Place, Start] = {}
         self._until: dict[Place, Until] = {}
+        self._looked_at_s = monotonic()
 
     def __bool__(self) -> bool:
         """Say whether there are any."""
@@ -54,7 +58,7 @@ class Starts:
         """Note a place whose log ends there just now."""
         self._due[start.place] = start
         if start.place[0] in self._first:
-            self._until[start.place] = Until(end, monotonic() + limits.ASIDE_WAIT_S_MAX)
+            self._until[start.place] = Until(end, limits.ASIDE_WAIT_S_MAX)
 
     def drop(self, places: Collection[Place]) -> None:
         """Forget places that are gone."""
@@ -78,9 +82,17 @@ class Starts:
 
     def _waiting(self, read_to: Offsets) -> set[Unit]:
         """Return the units of which something is not read yet that goes before the rest."""
-        behind = {p: u for p, u in self._until.items() if read_to.get(p, -1) < u.offset}
+        now_s = monotonic()
+        # A reader that was held up by what is processed did not read meanwhile.
+        spent_s = min(now_s - self._looked_at_s, _LOOK_S_MAX)
+        self._looked_at_s = now_s
+        behind = {
+            place: Until(until.offset, until.left_s - spent_s)
+            for place, until in self._until.items()
+            if read_to.get(place, -1) < until.offset
+        }
         for (topic, partition), until in behind.items():
-            if monotonic() > until.deadline_s:
+            if until.left_s < 0:
                 raise TransientError(
                     f"lane {self._lane}: topic {topic}, partition {partition}: not read to offset "
                     f"{until.offset} within {limits.ASIDE_WAIT_S_MAX} s of its start"
