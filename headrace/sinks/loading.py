@@ -51,6 +51,8 @@ def record_rejects(
     connection: psycopg.Connection, parts: Sequence[Part], dead: Sequence[DeadRow]
 ) -> None:
     """Keep refused records as they stood in the log; a crash after the commit loses none."""
+    if not dead:
+        return
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO headrace.rejected_row "

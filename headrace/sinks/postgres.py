@@ -133,10 +133,9 @@ class PostgresSink:
                 loaded = load_rows(connection, table, rows, isolate=isolate)
                 count += loaded.rows
                 dead += loaded.dead
-            if dead:
-                record_rejects(connection, parts, dead)
-                if keep is not None:
-                    keep(dead)
+            record_rejects(connection, parts, dead)
+            if dead and keep is not None:
+                keep(dead)
             self._move(connection, positions)
         self._expected |= positions
         self._confirmed |= positions
