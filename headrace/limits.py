@@ -9,9 +9,11 @@ and for a commit every 100 ms."""
 
 BEHIND_RECORDS_MAX = 131_072
 BEHIND_BYTES_MAX = 16 * 2**20
-"""Records in one batch of a lane that was behind for several in a row, and their bytes: partitions
-and topics share it, and most of what a step costs is by batch. Five steps of the trading graph did
-87,000 records/s with at most 8,192, 117,000 with 32,768, 174,000 with 131,072."""
+BEHIND_S_MAX = 0.5
+"""Records in one batch of a lane that was behind for several in a row, their bytes, and how long
+they may take, by what the last batch took: partitions and topics share it, and most of what a step
+costs is by batch. Agents that are slow by record gain nothing, and are not given more: a rebalance
+waits for the batch at hand, and an operator's word for those before it."""
 
 CHANNEL_BATCHES_MAX = 4
 """Batches waiting between the reader and an agent: enough to hide a poll, few enough that a

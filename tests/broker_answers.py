@@ -1,7 +1,13 @@
 """Good answers of a broker, each as it comes: its number first, then what it says."""
 
 import struct
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
+
+from headrace.kafka import fetch_wire, produce_wire
+from headrace.kafka.broker import Heard
 from headrace.kafka.protocol import NO_TAGS, compact, count, text
 
 NUMBER = struct.pack(">i", 7)
@@ -67,3 +73,24 @@ def versions(features: dict[str, int], error: int = 0) -> bytes:
     epoch = struct.pack(">q", 9)
     tags = b"\2" + b"\1" + bytes([len(epoch)]) + epoch + b"\2" + bytes([len(levels)]) + levels
     return NUMBER + struct.pack(">h", error) + kinds + HELD_BACK + tags
+
+
+def answers_in(answer: memoryview) -> list[fetch_wire.Answer]:
+    """Return what an answer of a new session says of each partition."""
+    return list(fetch_wire.answers_in(answer, fetch_wire.Session()))
+
+
+READERS: Sequence[tuple[Callable[[memoryview], Any], bytes]] = (
+    (fetch_wire.leaders_in, leaders()),
+    (answers_in, fetched()),
+    (produce_wire.errors_of_produce, produced()),
+    (produce_wire.producer_in, producer()),
+    (produce_wire.coordinator_in, coordinator()),
+    (produce_wire.errors_of_offsets, offsets()),
+    (produce_wire.features_in, versions({"metadata.version": 29, "transaction.version": 2})),
+)
+
+
+def heard(content: bytes) -> Heard:
+    """Return an answer as a connection gives it."""
+    return Heard(np.frombuffer(content, np.uint8), len(content))

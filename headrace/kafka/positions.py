@@ -94,26 +94,24 @@ class Positions:
         if part is None and ended is None:
             return
         size = 0 if part is None else _bytes_of(part)
-        queue = self.ahead if place[0] in self.first else self.waiting
-        queue.append(Chunk(place, reading, part, ended, size, first))
+        self._queue_of(place).append(Chunk(place, reading, part, ended, size, first))
         self.waiting_bytes += size
 
     def is_readable(self) -> bool:
         """Say whether something can be taken."""
         return bool(self.ahead or self.waiting)
 
+    def _queue_of(self, place: Place) -> deque[Chunk]:
+        return self.ahead if place[0] in self.first else self.waiting
+
     def take(self, records_max: int) -> Fetched:
         """Return what came first, at most so many records."""
         found: dict[Place, list[RawPart]] = {}
         ends: Offsets = {}
         room = records_max
-        for queue in self._queues:
+        for queue in (self.ahead, self.waiting):
             room = self._take_from(queue, room, found, ends)
         return Fetched([_joined(parts) for parts in found.values()], ends)
-
-    @property
-    def _queues(self) -> tuple[deque[Chunk], deque[Chunk]]:
-        return self.ahead, self.waiting
 
     def _take_from(
         self, queue: deque[Chunk], room: int, found: dict[Place, list[RawPart]], ends: Offsets
@@ -140,14 +138,14 @@ class Positions:
 
     def _give_back(self, place: Place, position: Position) -> None:
         """Forget what waits of a place, and read it anew from there: also what is on its way."""
-        for queue in self._queues:
-            mine = [chunk for chunk in queue if chunk.place == place]
-            for chunk in mine:
-                queue.remove(chunk)
-                self.waiting_bytes -= chunk.size
-            current = [chunk for chunk in mine if chunk.reading == position.reading]
-            if current:
-                position.offset = current[0].first
+        queue = self._queue_of(place)
+        mine = [chunk for chunk in queue if chunk.place == place]
+        for chunk in mine:
+            queue.remove(chunk)
+            self.waiting_bytes -= chunk.size
+        position.offset = next(
+            (chunk.first for chunk in mine if chunk.reading == position.reading), position.offset
+        )
         self.readings += 1
         position.reading, position.ended_at = self.readings, -1
 

@@ -40,6 +40,19 @@ class Producer:
             raise InvariantError(f"topic {topic}: {len(values)} values with {len(keys)} keys")
         if not len(values):
             return
+        most = limits.PRODUCER_RECORDS_MAX
+        if len(values) > most:
+            # The queue would never have room for all of them.
+            for piece in (slice(at, at + most) for at in range(0, len(values), most)):
+                self.send(
+                    topic,
+                    values[piece],
+                    keys[piece],
+                    partition=partition,
+                    partitions=None if partitions is None else partitions[piece],
+                    headers=None if headers is None else headers[piece],
+                )
+            return
         if not self._sender.wait_for_room(len(values), limits.FLUSH_TIMEOUT_S):
             raise TransientError(
                 f"the producer's queue stayed full for {limits.FLUSH_TIMEOUT_S} s: "

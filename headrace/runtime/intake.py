@@ -68,8 +68,8 @@ class Worker(Protocol):
 class Intake:
     """Reads the partitions this worker is given, each once its state is there.
 
-    Used by the reading thread alone, but for what is handed over: `group`, `held`, `rewinds`,
-    `committed` and `records`.
+    Used by the reading thread alone, but for what is handed over: `group`, `held`, `record_s`,
+    `rewinds`, `committed` and `records`.
     """
 
     def __init__(
@@ -98,6 +98,8 @@ class Intake:
         self.has_joined = False
         self.group: GroupMetadata = None
         self.held: Mapping[Place, int] = {}
+        self.record_s = inf
+        """What a record of the last batch took; nothing was processed yet."""
         self.rewinds: SimpleQueue[tuple[frozenset[Place], Offsets]] = SimpleQueue()
         self.committed: SimpleQueue[Offsets] = SimpleQueue()
         self._told: Offsets = {}
@@ -172,9 +174,10 @@ class Intake:
             self._room = self._records_max
             return
         size = sum(column_of(raw.values).nbytes for raw in fetched.parts)
-        fitting = records * limits.BEHIND_BYTES_MAX // max(size, 1)
-        most = min(self._behind_max, fitting)
-        self._room = max(self._records_max, min(2 * self._room, most))
+        by_size = records * limits.BEHIND_BYTES_MAX // max(size, 1)
+        by_time = int(limits.BEHIND_S_MAX / self.record_s)
+        most = min(2 * self._room, self._behind_max, by_size, by_time)
+        self._room = max(self._records_max, most)
 
     def _bounded(self, fetched: Fetched) -> Fetched:
         """Leave out what lies behind the ends; what was read to them is not fetched any more."""

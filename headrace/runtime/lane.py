@@ -161,8 +161,7 @@ class Lane:
 
     def _handle(self, work: Work) -> None:
         if work.read_to:
-            self.processor.process(work.parts, work.dead, work.read_to)
-            self.intake.note_dead(work.dead)
+            self._process(work)
         else:
             self.processor.idle()
         self.intake.held = self.processor.held_records()
@@ -171,6 +170,13 @@ class Lane:
             self.intake.committed.put(self.processor.commit(self.intake.group))
             self._committed_at_s = monotonic()
             self._commit_took_s = self._committed_at_s - begun_s
+
+    def _process(self, work: Work) -> None:
+        begun_s = monotonic()
+        self.processor.process(work.parts, work.dead, work.read_to)
+        if records := sum(map(len, work.parts)):
+            self.intake.record_s = (monotonic() - begun_s) / records
+        self.intake.note_dead(work.dead)
 
     def _commit_gap_s(self, *, is_behind: bool) -> float:
         """Return how long after a commit the next one is due."""

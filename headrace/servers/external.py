@@ -48,20 +48,17 @@ def require_reachable(name: str, connection: str, timeout_s: float) -> None:
 
 
 def await_reachable(
-    name: str,
-    connection: str,
-    timeout_s: float,
-    within_s: float,
-    is_over: Callable[[], bool] = lambda: False,
+    name: str, connection: str, timeout_s: float, within_s: float, is_over: Callable[[], bool]
 ) -> None:
     """Ask a real server whether it is there, again and again for `within_s`; each try is told.
 
     Raises:  TransientError, which holds no secret, if it did not answer within `timeout_s` before
              that, or before it is over.
     """
+    too_late = tenacity.stop_after_delay(within_s)
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(TransientError),
-        stop=lambda state: is_over() or tenacity.stop_after_delay(within_s)(state),
+        stop=lambda state: is_over() or too_late(state),
         wait=tenacity.wait_random_exponential(multiplier=0.5, max=_PAUSE_S_MAX),
         before_sleep=_tell_away,
         reraise=True,

@@ -38,6 +38,25 @@ def test_records_land_in_the_partitions_they_are_given(kafka: str) -> None:
     assert found == expected
 
 
+def test_more_than_the_queue_holds_is_sent_piece_by_piece(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = "test.producer.pieces.v1"
+    Admin(kafka).ensure([TopicPlan(topic, PARTITIONS)])
+    monkeypatch.setattr(limits, "PRODUCER_RECORDS_MAX", 30)
+    monkeypatch.setattr(limits, "FLUSH_TIMEOUT_S", 30.0)
+    values = [b"%d" % number for number in range(100)]
+    headers = [[("number", value)] for value in values]
+    producer = Producer(kafka, "test")
+
+    producer.send(topic, values, values, partitions=[n % 2 for n in range(100)], headers=headers)
+    producer.flush()
+
+    found = {part.partition: part for part in read_all(kafka, {topic: PARTITIONS})}
+    assert {n: list(part.values) for n, part in found.items()} == {0: values[::2], 1: values[1::2]}
+    assert found[1].headers == headers[1::2]
+
+
 def test_a_record_as_large_as_a_frame_may_be_is_written_with_its_dead_letter(kafka: str) -> None:
     Admin(kafka).ensure([TopicPlan(LARGE, 1, LOG)])
     # Random bytes: compression must not make it small.

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 
 from headrace.errors import TransientError, UsageError
@@ -11,8 +10,7 @@ from headrace.kafka import produce_wire as wire
 from headrace.kafka.broker import Heard
 from headrace.kafka.coordinator import FEATURE, Coordinator
 from headrace.kafka.protocol import Kind
-from tests.broker_answers import coordinator as coordinator_answer
-from tests.broker_answers import versions
+from tests import broker_answers as good
 
 
 class Answering:
@@ -22,8 +20,7 @@ class Answering:
         self._content = content
 
     def ask(self, kind: Kind, _: bytes) -> Heard:
-        content = coordinator_answer() if kind == wire.FIND_COORDINATOR else self._content
-        return Heard(np.frombuffer(content, np.uint8), len(content))
+        return good.heard(good.coordinator() if kind == wire.FIND_COORDINATOR else self._content)
 
     def close(self) -> None:
         """Nothing to hang up."""
@@ -35,7 +32,7 @@ def coordinator(patch: pytest.MonkeyPatch, answer: bytes) -> Coordinator:
 
 
 def test_a_cluster_that_has_agreed_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = versions({"metadata.version": 29, FEATURE: 2, "group.version": 1})
+    answer = good.versions({"metadata.version": 29, FEATURE: 2, "group.version": 1})
 
     coordinator(monkeypatch, answer).must_know_epochs()
 
@@ -45,12 +42,12 @@ def test_one_that_has_not_is_refused_with_what_mends_it(
     monkeypatch: pytest.MonkeyPatch, features: dict[str, int]
 ) -> None:
     with pytest.raises(UsageError, match=r"upgrade --feature transaction.version=2"):
-        coordinator(monkeypatch, versions(features)).must_know_epochs()
+        coordinator(monkeypatch, good.versions(features)).must_know_epochs()
 
 
 def test_one_that_does_not_say_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TransientError, match="coordinator of named"):
-        coordinator(monkeypatch, versions({}, error=35)).must_know_epochs()
+        coordinator(monkeypatch, good.versions({}, error=35)).must_know_epochs()
 
 
 def test_one_that_is_away_is_weather_and_found_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,30 +7,15 @@ from typing import Any
 import pytest
 
 from headrace.errors import TransientError
-from headrace.kafka import broker as broker_module
 from headrace.kafka import coordinator as coordinator_module
 from headrace.kafka import fetch_wire, produce_wire
 from headrace.kafka.broker import Broker, Heard
 from headrace.kafka.coordinator import Coordinator
 from headrace.kafka.fetch_wire import Address
 from tests import broker_answers as good
+from tests.broker_answers import READERS, answers_in
 
 MANY = 2**31 - 1
-
-
-def answers_in(answer: memoryview) -> list[fetch_wire.Answer]:
-    return list(fetch_wire.answers_in(answer, fetch_wire.Session()))
-
-
-READERS: list[tuple[Callable[[memoryview], Any], bytes]] = [
-    (fetch_wire.leaders_in, good.leaders()),
-    (answers_in, good.fetched()),
-    (produce_wire.errors_of_produce, good.produced()),
-    (produce_wire.producer_in, good.producer()),
-    (produce_wire.coordinator_in, good.coordinator()),
-    (produce_wire.errors_of_offsets, good.offsets()),
-    (produce_wire.features_in, good.versions({"transaction.version": 2})),
-]
 
 
 def test_good_answers_are_read() -> None:
@@ -112,8 +97,7 @@ class Answering(Broker):
         self._content = content
 
     def ask(self, *_: Any) -> Heard:  # type: ignore[override]
-        data = broker_module.np.frombuffer(self._content, broker_module.np.uint8)
-        return Heard(data, len(data))
+        return good.heard(self._content)
 
     def close(self) -> None:
         """Nothing to hang up."""

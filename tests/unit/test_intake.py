@@ -257,6 +257,7 @@ def test_the_further_behind_the_more_is_taken_at_once() -> None:
     first = limits.BATCH_RECORDS_MAX
 
     intake = intake_on(client, [KEPT])
+    intake.record_s = 1e-6
     assert sizes_read(intake, 8) == [0, *(first * 2**n for n in range(5)), most, most]
     assert sizes_read(intake, 9)[-1] == 0  # it has caught up
 
@@ -272,9 +273,24 @@ def test_large_records_are_not_taken_by_the_hundred_thousand(
     client = FakeClient({KEPT: 20 * first})
     client.most_a_poll = 20 * first
 
-    _, *sizes, _ = sizes_read(intake_on(client, [KEPT]), 12)
+    intake = intake_on(client, [KEPT])
+    intake.record_s = 1e-6
+    _, *sizes, _ = sizes_read(intake, 12)
 
     assert first < max(sizes) < 4 * first
+
+
+def test_what_is_slow_or_was_not_timed_yet_is_not_given_more() -> None:
+    first = limits.BATCH_RECORDS_MAX
+    client = FakeClient({KEPT: 20 * first})
+    client.most_a_poll = 20 * first
+    intake = intake_on(client, [KEPT])
+
+    assert sizes_read(intake, 3) == [0, first, first]
+    intake.record_s = limits.BEHIND_S_MAX / (1.5 * first)
+    assert sizes_read(intake, 3) == [first, 1.5 * first, 1.5 * first]
+    intake.record_s = 1.0
+    assert sizes_read(intake, 3) == [1.5 * first, first, first]
 
 
 def test_a_reference_topic_without_rows_holds_nobody_up() -> None:

@@ -1,13 +1,17 @@
 """What a lane does with state that is wanted, and then not."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from queue import SimpleQueue
 from threading import Event
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from headrace.batch import Part
 from headrace.kafka.fetched import Offsets, Place
+from headrace.runtime import lane as lane_module
 from headrace.runtime.chain import Dead
 from headrace.runtime.lane import Lane
 from headrace.runtime.work import Work
@@ -118,6 +122,7 @@ class NoIntake:
 
     group = None
     held: Mapping[Place, int]
+    record_s: float
 
     def __init__(self) -> None:
         self.committed: SimpleQueue[Offsets] = SimpleQueue()
@@ -149,3 +154,24 @@ def test_commit_is_early_only_where_others_wait_for_it(
     lane.handle(Work((), (), {("t", 0): 1}, {}, is_behind))
 
     assert processor.commits == commits
+
+
+def test_an_intake_learns_what_a_record_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks_s = count()
+    monkeypatch.setattr(lane_module, "monotonic", lambda: float(next(ticks_s)))
+    intake = NoIntake()
+    lane = Lane(
+        "lane",
+        intake=intake,  # type: ignore[arg-type]  # a fake
+        processor=NotedCommits(holds_back=True),  # type: ignore[arg-type]  # a fake
+        commit_interval_s=60.0,
+    )
+    numbers = np.arange(4)
+    records = pa.record_batch({"number": numbers})
+    part = Part("t", 0, records, [b""] * 4, [b""] * 4, numbers, numbers)
+
+    lane.handle(Work((part,), (), {("t", 0): 4}, {}, is_behind=True))
+
+    assert intake.record_s == 1 / 4
+    lane.handle(Work((), (), {("t", 0): 5}, {}, is_behind=True))
+    assert intake.record_s == 1 / 4  # of no records nothing is learnt

@@ -1,25 +1,14 @@
 """What a broker answers: who leads, what there is, what is in the log, who coordinates."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from headrace.kafka import fetch_wire, produce_wire
-from tests import broker_answers as good
+from headrace.kafka import fetch_wire
+from tests.broker_answers import READERS
 from tests.fuzz.mutation import BYTE_TOKEN, ODD_BYTES, Mutator
 from tests.fuzz.target import Target, require
 
 ODD_NUMBERS = tuple(
     number.to_bytes(4, "big", signed=True) for number in (-(2**31), -2, -1, 0, 1, 255, 2**31 - 1)
-)
-
-
-def _fetched(answer: memoryview) -> list[fetch_wire.Answer]:
-    return list(fetch_wire.answers_in(answer, fetch_wire.Session()))
-
-
-_READERS: Sequence[Callable[[memoryview], Any]] = (
-    *(fetch_wire.leaders_in, _fetched, produce_wire.errors_of_produce, produce_wire.producer_in),
-    *(produce_wire.coordinator_in, produce_wire.errors_of_offsets, produce_wire.features_in),
 )
 
 
@@ -29,8 +18,9 @@ def _read(records: Sequence[bytes]) -> None:
         if not record:
             continue
         answer = memoryview(record)[1:]
+        read, _ = READERS[record[0] % len(READERS)]
         try:
-            found = _READERS[record[0] % len(_READERS)](answer)
+            found = read(answer)
         except ConnectionError as error:
             require(len(str(error)) < 1_000, "an error without a limit")
             continue
@@ -43,11 +33,7 @@ def _read(records: Sequence[bytes]) -> None:
 
 
 def _seeds() -> Sequence[bytes]:
-    answers = (
-        *(good.leaders(), good.fetched(), good.produced(), good.producer(), good.coordinator()),
-        *(good.offsets(), good.versions({"metadata.version": 29, "transaction.version": 2})),
-    )
-    return [bytes([number]) + answer for number, answer in enumerate(answers)]
+    return [bytes([number]) + answer for number, (_, answer) in enumerate(READERS)]
 
 
 TARGETS = [
