@@ -34,8 +34,8 @@ P99 = Target("fan-out: headrace's p99 to the bare socket's", 2, is_most=True)
 def main() -> int:
     """Run all rounds, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")
     chosen = parser.parse_args()
     parts = ticks(WARM_TICKS + round(chosen.seconds / TICK_S))

@@ -42,6 +42,8 @@ RATES_A_S = (1_000, 10_000, 50_000)
 RATIO_MAX = 1.5
 STREAMS_RATIO_MAX = 0.5
 JUDGED_RATE_A_S = 10_000
+SHOWN_S = 3.0
+"""How long the other rates are measured, at most: they are only shown."""
 KAFKA = frozenset({"kafka"})
 START_S = 10.0
 """For processes to join and settle."""
@@ -149,7 +151,8 @@ class Bench:
                     f"{way}: nothing came of its warm-up; its log is in {self._home}"
                 )
             for rate in rates:
-                figure = Figure(way, rate, number, measure(route, rate, duration_s))
+                seconds = duration_s if rate == JUDGED_RATE_A_S else min(duration_s, SHOWN_S)
+                figure = Figure(way, rate, number, measure(route, rate, seconds))
                 say(words(figure))
                 yield figure
 

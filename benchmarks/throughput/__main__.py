@@ -105,7 +105,8 @@ class Bench:
         ]
 
     def _run(self, peer: Peer, job: Job) -> Run:
-        records = min(len(self._trades), peer.records_max or len(self._trades))
+        bounds = (len(self._trades), peer.records_max, job.records_max)
+        records = min(bound for bound in bounds if bound is not None)
         topic, schema_id = self._input(job.input, records)
         self._count += 1
         group = f"run{self._count}-{peer.name}"

@@ -33,7 +33,7 @@ would come out at its end. The cache takes up what a symbol trades in a second e
 
 NS_A_MS = 1_000_000
 
-ROUNDS = 3
+ROUNDS = 2
 """How often who is held against a target does its job. Who is far off, or only shown, does it once:
 all of `make bench` is to take no longer than 40 minutes."""
 
@@ -58,7 +58,7 @@ class Job:
     """One task: the schema of its output, what is read, and what is to come out.
 
     `parts` are fields of an output that say what it is about where its key does not. It is done in
-    no more than `rounds_max` rounds.
+    no more than `rounds_max` rounds, over no more than `records_max` of the input.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Job:
     input: Input = IN_ORDER
     parts: tuple[str, ...] = ()
     rounds_max: int = ROUNDS
+    records_max: int | None = None
 
 
 JOBS = (
@@ -78,6 +79,7 @@ JOBS = (
         "notional.v1",
         expected_filter,
         rounds_max=1,
+        records_max=3_000_000,
     ),
     Job(
         "windows",
@@ -86,7 +88,7 @@ JOBS = (
         expected_windows,
         DISORDERED,
         ("symbol", "start_ns", "end_ns"),
-        rounds_max=2,
+        records_max=3_000_000,
     ),
 )
 
@@ -193,6 +195,7 @@ def streams(
     jobs: tuple[str, ...],
     is_cached: bool = True,
     rounds_max: int = ROUNDS,
+    records_max: int | None = None,
 ) -> Peer:
     """Return one of Kafka Streams' ways."""
     is_exact = guarantee == "exactly_once"
@@ -208,6 +211,7 @@ def streams(
         streams_command,
         environment,
         jobs=jobs,
+        records_max=records_max,
         rounds_max=rounds_max,
         warm_s_min=JIT_WARM_S,
         environment_by_job={"windows": {"BENCH_COMMIT_INTERVAL_MS": str(windows_commit_ms)}},
@@ -229,6 +233,7 @@ STREAMS_UNCACHED = streams(
     jobs=("vwap",),
     is_cached=False,
     rounds_max=1,
+    records_max=2_000_000,
 )
 STREAMS_EXACTLY = streams(
     "streams-exactly",
@@ -243,7 +248,7 @@ QUIX = Peer(
     python_command("quix_job.py"),
     {},
     jobs=("vwap", "filter", "windows"),
-    records_max=400_000,
+    records_max=250_000,
     rounds_max=1,
 )
 BYTEWAX = Peer(
@@ -252,7 +257,7 @@ BYTEWAX = Peer(
     "at_least_once",
     python_command("bytewax_job.py"),
     {},
-    records_max=1_000_000,
+    records_max=750_000,
     rounds_max=1,
 )
 FAUST = Peer(

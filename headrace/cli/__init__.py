@@ -15,7 +15,7 @@ EXIT_USAGE = 2
 
 COMMANDS = (
     *("up", "worker", "feed", "control", "reference"),
-    *("new", "check", "backtest", "compile", "model", "faults"),
+    *("new", "check", "backtest", "compile", "rehearse", "model", "faults"),
     *("topics", "dead", "state", "reset", "replay", "versions", "export", "graph"),
 )
 """Each is a module here with an `app`, imported when it is asked for: a pod starts one of them."""

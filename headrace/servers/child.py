@@ -67,13 +67,21 @@ class Server(Protocol):
 class Child:
     """One embedded server and the thread that forks it, watches it and ends it."""
 
-    def __init__(self, server: Server, home: Home, startup_timeout_s: float) -> None:
+    def __init__(
+        self,
+        server: Server,
+        home: Home,
+        startup_timeout_s: float,
+        *,
+        stop_timeout_s: float = STOP_TIMEOUT_S,
+    ) -> None:
         self.server = server
         self.state: State = "starting"
         self.restarts = 0
         self._home = home
         self._log_path = home.folder("logs") / f"{server.name}.log"
         self._startup_timeout_s = startup_timeout_s
+        self._stop_timeout_s = stop_timeout_s
         self._process: subprocess.Popen[bytes] | None = None
         self._deaths: deque[float] = deque(maxlen=RESTARTS_MAX)
         self._ending = threading.Event()
@@ -121,7 +129,8 @@ class Child:
         """
         if self._thread.ident is not None:
             busy = self._process is None
-            self._thread.join(PREPARE_GRACE_S if busy else STOP_TIMEOUT_S + KILL_TIMEOUT_S * 2)
+            ending_s = self._stop_timeout_s + KILL_TIMEOUT_S * 2
+            self._thread.join(PREPARE_GRACE_S if busy else ending_s)
 
     def _run(self) -> None:
         ended: State = "failed"
@@ -221,9 +230,9 @@ class Child:
             return
         process.send_signal(self.server.stop_signal)
         try:
-            process.wait(timeout=STOP_TIMEOUT_S)
+            process.wait(timeout=self._stop_timeout_s)
         except subprocess.TimeoutExpired:
-            _log.warning("server_killed", server=self.server.name, waited_s=STOP_TIMEOUT_S)
+            _log.warning("server_killed", server=self.server.name, waited_s=self._stop_timeout_s)
             process.kill()
             process.wait(timeout=KILL_TIMEOUT_S)
 

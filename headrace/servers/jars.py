@@ -26,13 +26,18 @@ _RESOLVER = Path(__file__).with_name("resolve_jars.py")
 _LOCK_POLL_S = 0.1
 
 
+def kafka_folder(cache: Path) -> Path:
+    """Return where what belongs to our version of Kafka is kept."""
+    return cache / f"kafka-{KAFKA_VERSION}"
+
+
 def kafka_jars(cache: Path, timeout_s: float) -> tuple[Path, ...]:
     """Return the class path of Kafka, downloading into `cache` what is not there yet.
 
     Raises:  TransientError if it cannot be downloaded in time; UsageError if a jar is not the one
              that was pinned, or the cache cannot be written.
     """
-    folder = cache / f"kafka-{KAFKA_VERSION}"
+    folder = kafka_folder(cache)
     listing = folder / "jars.json"
     if jars := _listed(listing):
         return jars

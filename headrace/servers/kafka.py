@@ -11,7 +11,8 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from headrace.errors import UsageError
+from headrace.errors import InvariantError, UsageError
+from headrace.servers.class_archive import ClassArchive, making, recording
 from headrace.servers.command import Command, run_to_end
 from headrace.servers.home import Home
 from headrace.servers.jars import java_program, kafka_jars
@@ -108,7 +109,16 @@ class KafkaServer:
     # Writes its logs' clean shutdown marker: the next start checks nothing.
     stop_signal = signal.SIGTERM
 
-    def __init__(self, home: Home, settings: Settings, port: int, controller_port: int) -> None:
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        port: int,
+        controller_port: int,
+        *,
+        notes: Path | None = None,
+    ) -> None:
+        """Have it keep its data in `home`; in a rehearsal it leaves `notes` at its end."""
         self.where = self.connection = f"{HOST}:{port}"
         self._home = home
         self._settings = settings
@@ -118,13 +128,16 @@ class KafkaServer:
         self._config = self._folder / "server.properties"
         self._scratch = self._folder / "tmp"
         self._java_program = java_program()
+        self._notes = notes
         self._jars: tuple[Path, ...] = ()
+        self._learned: tuple[str, ...] = ()
         if set(str(home.path)) & set(",:\\\n"):
             raise UsageError(f"HEADRACE_HOME={home.path}: Kafka takes no , : or \\ in its paths")
 
     def prepare(self) -> None:
         """Fetch the jars, write the configuration, heal and format the data folder."""
         self._jars = kafka_jars(self._settings.cache, self._settings.resolve_timeout_s)
+        self._learned = ClassArchive(self._settings.cache, self._jars).options()
         shutil.rmtree(self._scratch, ignore_errors=True)  # native code a killed broker left
         self._scratch.mkdir()
         ports = {"port": self._port, "controller_port": self._controller_port}
@@ -142,7 +155,14 @@ class KafkaServer:
         """Return how to start the broker."""
         # As Kafka's own scripts have it: a heap of one size, or it grows for as long as it runs.
         heap = tuple(f"{bound}{self._settings.kafka_heap_mb}m" for bound in ("-Xms", "-Xmx"))
-        return self._java((*heap, *_JVM), "kafka.Kafka", str(self._config))
+        classes = self._learned if self._notes is None else recording(self._notes)
+        return self._java((*heap, *_JVM, *classes), "kafka.Kafka", str(self._config))
+
+    def archiving(self, archive: Path) -> Command:
+        """Return how to make an archive of the notes of a rehearsal that is over."""
+        if self._notes is None:
+            raise InvariantError("kafka: expected the notes of a rehearsal, found none asked for")
+        return self._java((*_JVM, *making(self._notes, archive)))
 
     def answers(self) -> bool:
         """Say whether the broker names itself to a client."""
@@ -155,7 +175,7 @@ class KafkaServer:
     def _format(self) -> None:
         tool = ("kafka.tools.StorageTool", "format", "-t", _cluster_id(), "-c", str(self._config))
         run_to_end(
-            self._java(_FORMAT_JVM, *tool),
+            self._java((*_FORMAT_JVM, *self._learned), *tool),
             f"formatting {self._data} for Kafka",
             self._settings.startup_timeout_s,
         )

@@ -21,7 +21,10 @@ from confluent_kafka.cimpl import NewTopic
 from headrace.errors import TransientError, UsageError
 from headrace.servers import NAMES, Servers
 from headrace.servers.child import LOG_BYTES_MAX
+from headrace.servers.class_archive import ClassArchive
+from headrace.servers.jars import kafka_folder, kafka_jars
 from headrace.servers.kafka import _unusable
+from headrace.servers.rehearsal import rehearse_kafka
 from headrace.settings import Settings
 
 WAIT_S = 60.0
@@ -373,3 +376,30 @@ def test_unreachable_real_server_is_named_without_its_password(
 def test_unknown_server_is_refused(home: Path) -> None:
     with pytest.raises(UsageError, match="found \\['oracle'\\]"):
         up(home, frozenset({"oracle"}))
+
+
+def mapped(servers: Servers) -> str:
+    """Return what the only server has mapped into its memory."""
+    (pid,) = pids(servers)
+    return Path(f"/proc/{pid}/maps").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow  # half a minute of CPU, most of it Java's own work
+@pytest.mark.timeout(900)
+def test_kafka_starts_with_what_it_learned_in_a_rehearsal(home: Path, tmp_path: Path) -> None:
+    settings = Settings.load(home=home, cache=tmp_path, kafka=None)
+    jars = kafka_jars(Settings.load().cache, WAIT_S)
+    kafka_folder(tmp_path).mkdir()
+    (kafka_folder(tmp_path) / "jars.json").write_text(json.dumps([str(jar) for jar in jars]))
+    archive = ClassArchive(tmp_path, jars).path
+
+    assert rehearse_kafka(settings, lambda bootstrap: make_topic(bootstrap, "visited"))
+    assert not rehearse_kafka(settings, lambda _: pytest.fail("it was rehearsed already"))
+
+    with Servers(settings, only=KAFKA) as servers:
+        assert str(archive) in mapped(servers)
+        assert "visited" not in topics(servers.endpoints.kafka)
+
+    archive.write_bytes(archive.read_bytes()[:100_000])
+    with Servers(settings, only=KAFKA) as servers:
+        make_topic(servers.endpoints.kafka, "without.archive.v1")
