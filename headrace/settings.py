@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     home: Path = Path(".headrace")
     """Where embedded servers keep data, logs and their lock; made absolute when read."""
     cache: Path = Field(default_factory=default_cache)
-    """Where what is the same for every home is kept: the jars of Kafka, and what a rehearsal left."""
+    """Where what every home shares is kept: the jars of Kafka, and what a rehearsal left."""
 
     kafka: Text | None = None
     """Bootstrap servers, `host:port[,host:port…]`."""
