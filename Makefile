@@ -14,7 +14,7 @@ INPUTS ?= 24000000
 SEED ?= 1
 OUT ?= .fuzz/$(SEED)
 
-.PHONY: setup up halt test test-nightly test-recorded test-parity test-graphs test-tutorial test-timescale faults faults-short faults-broken image-test docs lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
+.PHONY: setup up halt test test-long test-nightly test-recorded test-parity test-graphs test-tutorial test-timescale faults faults-short faults-broken image-test docs lint types imports check lock format bench bench-quick bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth takeover soak fuzz fuzz-guided help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -39,8 +39,11 @@ up: setup ## run the trading graph on a live feed, or on the simulator, with a l
 halt: setup ## stop all trading: no order leaves any more until `headrace control trading resume`
 	$(BIN)/headrace control trading halt
 
-test: setup ## every test that needs nothing but this machine
-	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow" --durations=15 $(PARALLEL)
+test: setup ## the tests that need nothing but this machine and a quarter of an hour
+	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "not slow and not long" --durations=15 $(PARALLEL)
+
+test-long: setup ## graphs on servers that are killed, reset, reloaded, taken over; CI runs it too
+	$(TIMEOUT) 2400 $(BIN)/python -m pytest -m "long and not slow" --durations=15 $(PARALLEL) tests/faults tests/integration
 
 test-nightly: setup ## all tests with ten times the examples, and the slow ones that need no special system
 	$(TIMEOUT) 7200 $(BIN)/python -m pytest -m "not slow" --hypothesis-profile=nightly --timeout=1800 $(PARALLEL)
@@ -142,7 +145,7 @@ types: setup
 imports: setup
 	$(BIN)/lint-imports
 
-check: lint types imports test ## what CI runs
+check: lint types imports test-long test ## what CI runs
 
 format: setup ## mend what can be mended
 	$(BIN)/ruff check --fix .

@@ -12,6 +12,8 @@ from headrace.servers import Servers
 from headrace.settings import Settings
 from tests.integration.trading_run import assert_sound, finish_run, start_run
 
+pytestmark = pytest.mark.long
+
 RECORDING = "cm_btcusd_perp_20240808"
 FRAMES = 48_270
 PROGRAMS = {"kafka": "java", "postgres": "postgres", "redis": "redis-server"}

@@ -16,6 +16,8 @@ import pytest
 
 from tests.repository_files import ROOT
 
+pytestmark = pytest.mark.long
+
 RUN_S_MAX = 1_200
 
 SAMPLE = ROOT / "tests" / "projects" / "counting"

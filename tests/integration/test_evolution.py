@@ -40,6 +40,8 @@ from tests.integration.evolving_project import (
 )
 from tests.sample_project import as_only_project
 
+pytestmark = pytest.mark.long
+
 GROUP = "headrace.evolving.echo"
 
 

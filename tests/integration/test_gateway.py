@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 
 from headrace.servers import Servers
 from schemas import topics as t
 from tests.integration.exchange_process import KEY, SECRET, ExchangeProcess
 from tests.integration.trading_run import ROOT, finish_run, read_records
+
+pytestmark = pytest.mark.long
 
 FAULTS = "drop_request=0.05,drop_reply=0.05,fail_after=0.05,delay=0.1,duplicate=0.3,reorder=0.3"
 FEED = "sim:2?events=16000&seed=3"

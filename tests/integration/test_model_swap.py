@@ -32,6 +32,8 @@ from tests.unit.test_contest_direction import CHALLENGER, CHAMPION
 from tests.unit.test_predict_direction import changed, features
 from topologies.trading_challenger import TOPOLOGY
 
+pytestmark = pytest.mark.long
+
 INSTRUMENTS = [f"live-test:S{number}" for number in range(24)]
 """So many that every partition has some of them."""
 

@@ -19,6 +19,8 @@ from headrace.settings import Settings
 from schemas import topics
 from tests.integration.three_ways import Rows, ThreeWays, differences, run_three_ways
 
+pytestmark = pytest.mark.long
+
 RECORDING = "spot_ethusdt_20240808.gz"
 """One source of one instrument: within a partition of any topic there is one stream."""
 

@@ -23,6 +23,8 @@ from headrace.kafka.schema_log import SchemaLog
 from headrace.reference.load import note_written
 from tests.integration import sample_run as sample
 
+pytestmark = pytest.mark.long
+
 PROJECT = Path(__file__).resolve().parents[1] / "projects" / "enrich"
 TRADE, INSTRUMENT, PRICED = "sample.trade.v1", "reference.instrument.v1", "sample.priced.v1"
 PARTITIONS = 3

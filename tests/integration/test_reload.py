@@ -10,12 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from headrace.avro.schema import load_schema
 from headrace.avro.wire import Decoder
 from headrace.kafka.read_all import read_all
 from headrace.kafka.schema_log import SchemaLog
 from headrace.servers import Servers
 from tests.integration.sample_run import wait_for
+
+pytestmark = pytest.mark.long
 
 PROJECT = Path(__file__).parents[1] / "projects" / "counting"
 COUNTS = "sample.count.v1"

@@ -14,6 +14,8 @@ from headrace.versions.reset import plan_reset
 from tests.integration import peaks_run as run
 from tests.integration import sample_run as sample
 
+pytestmark = pytest.mark.long
+
 
 def test_reset_steps_begin_empty_where_they_are_told(own_servers: Servers, tmp_path: Path) -> None:
     bootstrap = own_servers.endpoints.kafka

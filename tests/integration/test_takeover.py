@@ -15,6 +15,8 @@ from headrace.settings import Settings
 from tests.integration import sample_run as sample
 from tests.integration.test_worker import expected_trades, last_trades, vwap_topology
 
+pytestmark = pytest.mark.long
+
 ALL = set(range(sample.PARTITIONS))
 
 

@@ -4,11 +4,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from benchmarks.throughput.__main__ import Bench
 from benchmarks.throughput.catalog import FAUST, HEADRACE, JOBS, PEERS
 from benchmarks.throughput.cluster import Cluster
 from benchmarks.throughput.trades import draw
 from headrace.servers import Servers
+
+pytestmark = pytest.mark.long
 
 RECORDS = 400_000
 FAUST_RECORDS = 6_000

@@ -11,6 +11,8 @@ from headrace.servers import Servers
 from tests.integration import peaks_run as run
 from tests.integration import sample_run as sample
 
+pytestmark = pytest.mark.long
+
 TICKS_A_PEAK, OTHER_TICKS_A_PEAK = 10, 15
 
 
