@@ -129,7 +129,14 @@ class LaneService(Service):
         return monotonic() - self._progressed_at_s if self._in_progress else 0.0
 
     async def _crash_loudly(self, error: Exception) -> None:
-        """Stop the whole worker: a pod that does half its work hides the other half."""
+        """Stop the whole worker: a pod that does half its work hides the other half.
+
+        One that was told to end meets an outage as it drains: what it could not commit is done
+        again, and it ends as it was told to.
+        """
+        if self.app.should_stop and isinstance(error, TransientError):
+            log.error("not_drained", lane=self.lane.name, error=str(error))
+            return
         log.critical("lane_failed", lane=self.lane.name, error=str(error), exc_info=error)
         if self.app.failure is None:
             self.app.failure = error
@@ -160,6 +167,8 @@ class LaneService(Service):
             log.error(  # noqa: TRY400  (the bound says enough)
                 "not_drained", lane=self.lane.name, within_s=limits.DRAIN_TIMEOUT_S
             )
+        except TransientError as error:
+            log.error("not_drained", lane=self.lane.name, error=str(error))  # noqa: TRY400  (weather)
         else:
             self.is_drained = True
 

@@ -1,11 +1,16 @@
 """When the engine reads on: at once while it is behind, else when what it has is processed."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from threading import Event
 
+import pytest
+
 from headrace import limits
+from headrace.errors import HeadraceError, InvariantError, TransientError
 from headrace.runtime.app import LaneService, make_app
 from headrace.runtime.work import Work
 from headrace.up.processes import free_port
@@ -141,3 +146,64 @@ def test_a_lane_that_is_behind_reads_ahead(tmp_path: Path) -> None:
     lane = NotedReads([Work(is_behind=True), Work()])
 
     assert asyncio.run(read_for_a_while(lane, tmp_path)) == 2
+
+
+class Failing(NotedReads):
+    """A lane whose work, and whose last commit, fail."""
+
+    def __init__(self, error: HeadraceError) -> None:
+        super().__init__([])
+        self.error = error
+
+    def handle(self, work: Work) -> None:  # noqa: ARG002  (the lane's)
+        raise self.error
+
+    def stop(self) -> None:
+        raise self.error
+
+
+def failing(error: HeadraceError, folder: Path) -> LaneService:
+    return LaneService(make_app("app", folder, free_port()), Failing(error))  # type: ignore[arg-type]  # a fake
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Note the signals a worker sends, instead of sending them."""
+    sent: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: sent.append(number))
+    return sent
+
+
+def test_a_lane_that_fails_ends_its_worker(tmp_path: Path, signals: list[int]) -> None:
+    service = failing(TransientError("Kafka stays away"), tmp_path)
+
+    asyncio.run(service._handle(Work()))
+
+    assert service.app.failure is service.lane.error  # type: ignore[attr-defined]  # the fake's
+    assert signals == [signal.SIGTERM]
+
+
+def test_a_worker_that_was_told_to_end_does_not_fail_of_an_outage(
+    tmp_path: Path, signals: list[int]
+) -> None:
+    service = failing(TransientError("Kafka stays away"), tmp_path)
+    service.app._stopped.set()
+
+    asyncio.run(service._handle(Work()))
+    asyncio.run(service.on_stop())
+
+    assert service.app.failure is None
+    assert not service.is_drained
+    assert signals == []
+
+
+def test_a_bug_is_a_failure_whenever_it_is_met(tmp_path: Path, signals: list[int]) -> None:
+    service = failing(InvariantError("a position without fills"), tmp_path)
+    service.app._stopped.set()
+
+    asyncio.run(service._handle(Work()))
+
+    assert service.app.failure is service.lane.error  # type: ignore[attr-defined]  # the fake's
+    assert signals == [signal.SIGTERM]
+    with pytest.raises(InvariantError):
+        asyncio.run(service.on_stop())
