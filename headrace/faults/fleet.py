@@ -167,8 +167,8 @@ class Fleet:
         self._start(Member(name, process, f"http://127.0.0.1:{port}"))
 
     def _start(self, member: Member) -> None:
+        self.members[member.name] = member  # an interrupt from here on ends it, too
         member.process.start()
-        self.members[member.name] = member
 
     def signal(self, name: str, number: signal.Signals, *, comes_back: bool = True) -> bool:
         """Send a process a signal; return whether it ran. One that does not come back may end."""

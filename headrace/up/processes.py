@@ -1,15 +1,16 @@
 """The processes of a run: one a lane and one for the feed, each as it would be a pod."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from time import monotonic
 from typing import IO, Any
 
@@ -68,6 +69,28 @@ class Memory:
         return 60 * joint / spread
 
 
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Have signals that may interrupt us wait for the end of the context.
+
+    One between a child's birth and the note of its pid would leave it behind. They are not blocked:
+    the child would inherit that.
+    """
+    if current_thread() is not main_thread():  # signals interrupt that one alone
+        yield
+        return
+    came: list[int] = []
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda got, _: came.append(got)) for number in ending}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
+
+
 class Process:
     """A child that runs one `headrace` command; its log goes to a file."""
 
@@ -88,7 +111,7 @@ class Process:
     def start(self) -> None:
         """Start the child, in a process group of its own: Ctrl-C is the parent's to handle."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("w" if self.restarts == 0 else "a") as log:
+        with signals_held(), self._log.open("w" if self.restarts == 0 else "a") as log:
             self._child = subprocess.Popen(
                 self._arguments,
                 env=self._environment,
@@ -97,8 +120,8 @@ class Process:
                 text=True,
                 start_new_session=True,
             )
-        if self._child.stdout is not None:
-            Thread(target=self._listen, args=(self._child.stdout,), daemon=True).start()
+            if self._child.stdout is not None:
+                Thread(target=self._listen, args=(self._child.stdout,), daemon=True).start()
 
     def _listen(self, lines: IO[str]) -> None:
         """Keep the last thing the child said as a JSON line."""

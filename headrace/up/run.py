@@ -170,8 +170,8 @@ class Run:
         port = free_port()
         arguments = ["worker", self.topology.name, f"--web-port={port}", *options]
         worker = Worker(self._process(name, arguments), f"http://127.0.0.1:{port}")
+        self.workers.append(worker)  # an interrupt from here on ends it, too
         worker.process.start()
-        self.workers.append(worker)
 
     def _process(self, name: str, arguments: list[str]) -> Process:
         environment = process_environment(self._home, self.endpoints)
