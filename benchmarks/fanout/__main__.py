@@ -34,7 +34,7 @@ P99 = Target("fan-out: headrace's p99 to the bare socket's", 2, is_most=True)
 def main() -> int:
     """Run all rounds, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")
     chosen = parser.parse_args()
