@@ -92,7 +92,7 @@ docs: .venv-docs/.installed ## the documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(TIMEOUT) 300 .venv-docs/bin/mkdocs build --strict --quiet
 	@echo "built: site/index.html"
 
-bench: bench-throughput bench-latency bench-typed bench-capture bench-sink bench-inference bench-fanout bench-growth ## all jobs; writes docs/benchmarks.md
+bench: bench-throughput bench-typed bench-growth bench-sink bench-latency bench-capture bench-inference bench-fanout ## all jobs; writes docs/benchmarks.md
 
 bench-throughput: .venv-bench/.installed ## jobs beside Kafka Streams, Quix Streams, Bytewax, Faust
 	$(TIMEOUT) 7200 $(BIN)/python -m benchmarks.throughput
