@@ -5,7 +5,7 @@ from time import monotonic
 import typer
 from rich.console import Console
 
-from headrace.cli.logs import log_to_stderr
+from headrace.cli.logs import log_to_file
 from headrace.settings import Settings
 
 app = typer.Typer(add_completion=False)
@@ -19,8 +19,9 @@ def rehearse_servers() -> None:
     """
     from headrace.rehearsal import rehearse
 
-    log_to_stderr()
+    settings = Settings.load()
+    log_to_file(settings.home / "logs" / "rehearse.log")
     begun_s = monotonic()
-    done = "rehearsed Kafka" if rehearse(Settings.load()) else "Kafka was rehearsed already"
+    done = "rehearsed Kafka" if rehearse(settings) else "Kafka was rehearsed already"
     told = f"{done}, in {monotonic() - begun_s:.1f} s"
     Console(stderr=True).print(told, highlight=False, soft_wrap=True)

@@ -5,9 +5,9 @@ were called.
 """
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from headrace.servers.jars import java_program, kafka_folder
 
@@ -35,9 +35,10 @@ class ClassArchive:
 
     def add(self, made: Path) -> None:
         """Put an archive that was made elsewhere in place, whole; forget the oldest of others."""
-        new = self.path.with_suffix(".new")  # `made` may lie on another disk
-        shutil.copyfile(made, new)
-        new.replace(self.path)
+        # `made` may lie on another disk, and another rehearsal may end just now.
+        with NamedTemporaryFile(dir=self._folder, suffix=".new", delete=False) as new:
+            new.write(made.read_bytes())
+        Path(new.name).replace(self.path)
         kept = sorted(self._folder.glob(f"{_PREFIX}*.aot"), key=lambda path: path.stat().st_mtime)
         for old in kept[:-ARCHIVES_MAX]:
             old.unlink(missing_ok=True)

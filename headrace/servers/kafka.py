@@ -11,7 +11,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from headrace.errors import InvariantError, UsageError
+from headrace.errors import UsageError
 from headrace.servers.class_archive import ClassArchive, making, recording
 from headrace.servers.command import Command, run_to_end
 from headrace.servers.home import Home
@@ -158,11 +158,9 @@ class KafkaServer:
         classes = self._learned if self._notes is None else recording(self._notes)
         return self._java((*heap, *_JVM, *classes), "kafka.Kafka", str(self._config))
 
-    def archiving(self, archive: Path) -> Command:
+    def archiving(self, notes: Path, archive: Path) -> Command:
         """Return how to make an archive of the notes of a rehearsal that is over."""
-        if self._notes is None:
-            raise InvariantError("kafka: expected the notes of a rehearsal, found none asked for")
-        return self._java((*_JVM, *making(self._notes, archive)))
+        return self._java((*_JVM, *making(notes, archive)))
 
     def answers(self) -> bool:
         """Say whether the broker names itself to a client."""

@@ -51,7 +51,7 @@ def rehearse_kafka(settings: Settings, visit: Callable[[str], None]) -> bool:
         visit(server.connection)
         child.ask_to_end()
         child.join()
-        run_to_end(server.archiving(made), "keeping Kafka's classes", MAKING_S_MAX)
+        run_to_end(server.archiving(notes, made), "keeping Kafka's classes", MAKING_S_MAX)
         archive.add(made)
         _log.info("kafka_rehearsed", archive=str(archive.path))
     return True
