@@ -22,8 +22,8 @@ class Committer(Protocol):
     def holds_back(self) -> bool:
         """Say whether nobody sees what was sent before it is committed."""
 
-    def commit(self, batch: Batch, group: GroupMetadata) -> None:
-        """Make this and everything sent before it count.
+    def commit(self, batch: Batch, group: GroupMetadata) -> Offsets:
+        """Make this and everything sent before it count; return what the group is yet to be told.
 
         Raises:  AbortedError if nothing of it does; FencedError; TransientError.
         """
@@ -41,13 +41,17 @@ class ExactlyOnce:
         self._producer = producer
         self._changelog = changelog
 
-    def commit(self, batch: Batch, group: GroupMetadata) -> None:
-        """Commit the transaction that all outputs since the last one are part of."""
+    def commit(self, batch: Batch, group: GroupMetadata) -> Offsets:
+        """Commit the transaction that all outputs since the last one are part of.
+
+        The group is told by it. Told once more, outside of it, a late word could undo a later one.
+        """
         offsets: Offsets = {}
         for partition, _, changes, checkpoint in batch:
             self._changelog.send(partition, changes, checkpoint)
             offsets |= places_of(partition, checkpoint.offsets)
         self._producer.commit(offsets, group)
+        return {}
 
     def abort(self) -> None:
         """Abort the open transaction."""
@@ -63,12 +67,15 @@ class AtLeastOnce:
         self._producer = producer
         self._changelog = changelog
 
-    def commit(self, batch: Batch, group: GroupMetadata) -> None:  # noqa: ARG002 (the protocol's)
+    def commit(self, batch: Batch, group: GroupMetadata) -> Offsets:  # noqa: ARG002 (protocol's)
         """Wait until outputs are acknowledged, then write state and offsets to the changelog."""
         self._producer.flush()
+        offsets: Offsets = {}
         for partition, _, changes, checkpoint in batch:
             self._changelog.send(partition, changes, checkpoint)
+            offsets |= places_of(partition, checkpoint.offsets)
         self._producer.flush()
+        return offsets
 
     def abort(self) -> None:
         """Nothing can be taken back."""

@@ -169,14 +169,13 @@ class GatewayProcessor:
         return bool(self._dead) or any(desk.is_dirty for desk in self._desks.values())
 
     def commit(self, group: GroupMetadata) -> Offsets:
-        """Make what is left count; return the offsets committed by it.
+        """Make what is left count; the group is told by the same transaction.
 
         Raises:  AbortedError if nothing of it counts: `rollback` comes next.
         """
-        offsets = dict(self._offsets)
-        if offsets or self.is_dirty:
+        if self._offsets or self.is_dirty:
             self._commit(group)
-        return offsets
+        return {}
 
     def rollback(self) -> Offsets:
         """Take everything back to the last commit; return from where to read again.

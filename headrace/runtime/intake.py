@@ -101,7 +101,7 @@ class Intake:
         self.record_s = inf
         """What a record of the last batch took; nothing was processed yet."""
         self.rewinds: SimpleQueue[tuple[frozenset[Place], Offsets]] = SimpleQueue()
-        self.committed: SimpleQueue[Offsets] = SimpleQueue()
+        self.untold: SimpleQueue[Offsets] = SimpleQueue()
         self._told: Offsets = {}
         self._refused_asked_at_s = 0.0
         self._group_asked_at_s = -inf
@@ -341,8 +341,8 @@ class Intake:
 
     def _tell_group(self) -> None:
         offsets = self._refused()
-        while not self.committed.empty():
-            offsets |= self.committed.get()
+        while not self.untold.empty():
+            offsets |= self.untold.get()
         owned = self._claims.keys() | self._starts.places
         mine = {place: offset for place, offset in offsets.items() if place in owned}
         if mine:

@@ -167,7 +167,7 @@ class Lane:
         self.intake.held = self.processor.held_records()
         begun_s = monotonic()
         if begun_s - self._committed_at_s >= self._commit_gap_s(is_behind=work.is_behind):
-            self.intake.committed.put(self.processor.commit(self.intake.group))
+            self.intake.untold.put(self.processor.commit(self.intake.group))
             self._committed_at_s = monotonic()
             self._commit_took_s = self._committed_at_s - begun_s
 

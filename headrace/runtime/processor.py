@@ -154,7 +154,7 @@ class ChainProcessor:
         return any(task.is_dirty for task in self._tasks.values())
 
     def commit(self, group: GroupMetadata) -> Offsets:
-        """Make all that was processed count; return the offsets now committed.
+        """Make all that was processed count; return what the group is yet to be told.
 
         Raises:  AbortedError if nothing of it counts: `rollback` comes next.
         """
@@ -203,12 +203,10 @@ class ChainProcessor:
                 self._owner, self._layouts, is_released=partition in released
             )
             batch.append((partition, task, task.changes(), checkpoint))
-        self._committer.commit(batch, group)
-        offsets: Offsets = {}
-        for partition, task, changes, checkpoint in batch:
+        untold = self._committer.commit(batch, group)
+        for _, task, changes, checkpoint in batch:
             task.settle(changes, checkpoint)
-            offsets |= places_of(partition, checkpoint.offsets)
-        return offsets
+        return untold
 
     def _close(self, partitions: Iterable[int]) -> None:
         for partition in list(partitions):

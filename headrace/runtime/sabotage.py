@@ -28,9 +28,9 @@ class AsNobody:
         self._committer = committer
         self._nobody = nobody
 
-    def commit(self, batch: Batch, group: GroupMetadata) -> None:  # noqa: ARG002 (the protocol's)
+    def commit(self, batch: Batch, group: GroupMetadata) -> Offsets:  # noqa: ARG002 (protocol's)
         """Commit under a name the group does not check."""
-        self._committer.commit(batch, self._nobody)
+        return self._committer.commit(batch, self._nobody)
 
     def abort(self) -> None:
         """Abort as always."""

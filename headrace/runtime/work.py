@@ -91,7 +91,7 @@ class Processor(Protocol):
         """Say whether nobody sees what was processed before it is committed."""
 
     def commit(self, group: GroupMetadata) -> Offsets:
-        """Make all that was processed count; return the offsets now committed.
+        """Make all that was processed count; return what the group is yet to be told.
 
         Raises:  AbortedError if nothing of it counts.
         """

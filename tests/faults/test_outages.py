@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from headrace.servers import Servers
+from headrace.servers.home import Home
 from headrace.settings import Settings
 from tests.integration.trading_run import assert_sound, finish_run, start_run
 
@@ -20,14 +21,11 @@ PROGRAMS = {"kafka": "java", "postgres": "postgres", "redis": "redis-server"}
 WAIT_S = 300
 
 
-def server_pid(parent: int, program: str) -> int | None:
-    """Return the process of a server that a run has started, the oldest of its name."""
-    found = [
-        child
-        for child in psutil.Process(parent).children(recursive=True)
-        if child.name().startswith(program)
-    ]
-    return min(found, key=psutil.Process.create_time).pid if found else None
+def server_of(home: Path, server: str) -> psutil.Process:
+    """Return the process of a server that a run has started, as its home remembers it."""
+    found = psutil.Process(Home(home).remembered(server)["pid"])
+    assert found.name().startswith(PROGRAMS[server]), "the pid is another program's by now"
+    return found
 
 
 def wait_for_state(run: subprocess.Popen[str], home: Path, size_bytes: int) -> None:
@@ -52,9 +50,7 @@ def test_killed_servers_cost_no_record(
         try:
             wait_for_state(run, home, 1_000)
             for server in killed:
-                pid = server_pid(run.pid, PROGRAMS[server])
-                assert pid is not None, f"{server} runs no more: the run was too short"
-                psutil.Process(pid).kill()
+                server_of(home, server).kill()
             found = finish_run(run, report)
         finally:
             run.terminate()

@@ -7,6 +7,7 @@ is the real thing: processor, tasks, checkpoints, stores on disk, the changelog'
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,7 +24,7 @@ from headrace.errors import AbortedError
 from headrace.kafka.fetched import Offsets, RawPart
 from headrace.kafka.offsets import GroupMetadata
 from headrace.runtime.chain import LoadedStep
-from headrace.runtime.committer import ExactlyOnce
+from headrace.runtime.committer import AtLeastOnce, Committer, ExactlyOnce
 from headrace.runtime.emission import TopicCodec
 from headrace.runtime.gaps import GapWatch
 from headrace.runtime.processor import ChainProcessor
@@ -120,6 +121,9 @@ class FakeProducer:
     def push(self) -> None:
         """Everything is sent at once."""
 
+    def flush(self) -> None:
+        """Everything is sent at once."""
+
     def commit(self, offsets: Offsets, group: GroupMetadata) -> None:  # noqa: ARG002 (as above)
         failed, self.fails_next = self.fails_next, False
         if failed or self._log.owner != self._owner:
@@ -154,12 +158,16 @@ class FakeRestorer:
 
 
 def chain_processor(
-    log: FakeLog, producer: FakeProducer, owner: str, folder: Path
+    log: FakeLog,
+    producer: FakeProducer,
+    owner: str,
+    folder: Path,
+    committer_of: Callable[[Any, Changelog], Committer] = ExactlyOnce,
 ) -> ChainProcessor:
     return ChainProcessor(
         [LoadedStep(STEP, CODECS)],
         producer=producer,  # type: ignore[arg-type]  # a fake
-        committer=ExactlyOnce(producer, Changelog(CHANGELOG, producer)),  # type: ignore[arg-type]
+        committer=committer_of(producer, Changelog(CHANGELOG, producer)),  # type: ignore[arg-type]
         restorer=FakeRestorer(log, folder),  # type: ignore[arg-type]  # a fake
         changelog_end=lambda _: 0,
         gaps=GapWatch(lambda places: dict.fromkeys(places, 0)),
@@ -302,11 +310,13 @@ test_a_chain_commits_each_record_once = ExactlyOnceMachine.TestCase
 class Pair:
     """One worker with two partitions of one log: what it commits of one may be all it has sent."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, committer_of: Callable[[Any, Changelog], Committer] = ExactlyOnce
+    ) -> None:
         self.log = FakeLog()
         self.log.owner = "owner"
         self.producer = FakeProducer(self.log, "owner")
-        self.processor = chain_processor(self.log, self.producer, "owner", folder)
+        self.processor = chain_processor(self.log, self.producer, "owner", folder, committer_of)
 
     def adopt(self, partition: int) -> None:
         self.processor.adopt(partition, self.processor.restore(partition, lambda: False), None)
@@ -345,3 +355,17 @@ def test_a_refused_claim_takes_others_work_back(tmp_path: Path) -> None:
     worker.process(5)
     worker.processor.commit(None)
     assert [row["count"] for row in decoded(worker.log.outputs)] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("committer_of", "untold"), [(ExactlyOnce, {}), (AtLeastOnce, {(INPUT, 0): 5})]
+)
+def test_the_group_is_told_once_how_far_a_commit_has_come(
+    committer_of: Callable[[Any, Changelog], Committer], untold: Offsets, tmp_path: Path
+) -> None:
+    """What a transaction has told it is not told again: late, that would undo the next commit's."""
+    worker = Pair(tmp_path, committer_of)
+    worker.adopt(0)
+    worker.process(5)
+
+    assert worker.processor.commit(None) == untold

@@ -1,66 +1,19 @@
 """The gateway's cycle: intent, commit, send under the lease, outcome; killed at every point."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from threading import Event, current_thread
-from typing import Any
 
 import pytest
 
-from agents.trading.records import VenueOrder
-from headrace.errors import AbortedError, FencedError, TransientError
+from headrace.errors import FencedError, TransientError
 from headrace.gateway import Command, GatewayRules, NotSent, Pushed, Refused, Reply, Unanswered
-from headrace.runtime.gateway_processor import GatewayProcessor
 from headrace.runtime.stats import Stats
-from schemas import topics as t
+from tests.gateway_bench import PLACE, Bench
 from tests.gateway_fakes import (
     Doom,
-    FakeClock,
-    FakeVenue,
-    KafkaLog,
     KilledError,
-    adopt,
-    new_processor,
     order,
-    part,
 )
-
-PLACE = (t.VENUE_ORDER.name, 0)
-
-
-class Bench:
-    """One process after the other on the same log, with the same venue and clock."""
-
-    def __init__(self) -> None:
-        self.log, self.venue, self.clock = KafkaLog(), FakeVenue(), FakeClock()
-        self.processors: list[GatewayProcessor] = []
-
-    def start(
-        self, *, doom: Doom | None = None, rules: GatewayRules | None = None
-    ) -> GatewayProcessor:
-        """Start a process that owns partition 0."""
-        processor, self.journal, self.stats = new_processor(
-            self.log, self.venue, self.clock, doom=doom, rules=rules
-        )
-        self.processors.append(processor)
-        self.starts = adopt(processor, 0)
-        return processor
-
-    def send(self, processor: GatewayProcessor, orders: Sequence[VenueOrder], **how: Any) -> None:
-        """Hand over these orders, which are all that is in the topic."""
-        first = self.starts.get(PLACE, 0)
-        waiting = orders[first:]
-        parts = [part(waiting, self.clock.now_ns(), first=first, **how)] if waiting else []
-        processor.process(parts, [], {PLACE: len(orders)})
-
-    def idle(self, processor: GatewayProcessor, rounds: int = 60) -> None:
-        """Let time pass, a fifth of a second a round."""
-        for _ in range(rounds):
-            self.clock.now_s += 0.2
-            processor.idle()
-
-    def kinds(self) -> list[tuple[str, str]]:
-        """Return kind and reason of each report that was written."""
-        return [(row["kind"], row["reason"]) for row in self.log.reports]
 
 
 def count(stats: Stats, name: str) -> int:
@@ -395,104 +348,3 @@ def test_report_after_the_last_is_passed_on_and_counted(bench: Bench) -> None:
 
     assert bench.log.sequences() == {"order-1": [1, 2, 3]}
     assert count(bench.stats, "report_after_end") == 1
-
-
-def test_idle_gateway_commits_nothing(bench: Bench) -> None:
-    processor = bench.start()
-    bench.send(processor, [order(1)])
-    bench.venue.fill_all()
-    bench.idle(processor, 2)
-    commits = bench.log.commits
-
-    bench.idle(processor, 20)
-
-    assert bench.log.commits == commits
-
-
-def test_released_partition_is_committed_and_restored(bench: Bench) -> None:
-    processor = bench.start()
-    bench.send(processor, [order(1)])
-    processor.release([0], None)
-    bench.venue.fill_all()
-
-    assert adopt(processor, 0) == {PLACE: 1}
-    bench.idle(processor, 2)
-    assert bench.log.sequences() == {"order-1": [1, 2]}
-
-
-def test_aborted_intent_is_not_sent_and_read_again(bench: Bench) -> None:
-    processor = bench.start()
-
-    def refuse() -> None:
-        bench.journal.before_commit = lambda: None
-        raise AbortedError("the member was not known")
-
-    bench.journal.before_commit = refuse
-    with pytest.raises(AbortedError):
-        bench.send(processor, [order(1)])
-    sent = bench.venue.calls["send"]
-    bench.starts = processor.rollback()
-    bench.send(processor, [order(1)])
-
-    assert sent == 0
-    assert bench.venue.created == {"order-1": 1}
-    assert bench.log.offsets == {PLACE: 1}
-
-
-def test_order_whose_outcome_was_not_committed_is_asked_for(bench: Bench) -> None:
-    processor = bench.start()
-    commits = iter([True, False])
-
-    def refuse_second() -> None:
-        if not next(commits, True):
-            raise AbortedError("the member was not known")
-
-    bench.journal.before_commit = refuse_second
-    with pytest.raises(AbortedError):
-        bench.send(processor, [order(1)])
-    bench.starts = processor.rollback()
-    bench.venue.log.clear()  # nothing is pushed either
-    bench.idle(processor, 3)
-
-    assert bench.starts == {PLACE: 1}
-    assert (bench.venue.calls["send"], bench.venue.calls["query"]) == (1, 1)
-    assert bench.log.sequences() == {"order-1": [1]}
-
-
-def test_partition_that_was_lost_again_is_not_adopted(bench: Bench) -> None:
-    processor = bench.start()
-
-    def refuse() -> None:
-        raise AbortedError("the member was not known")
-
-    bench.journal.before_commit = refuse
-
-    with pytest.raises(AbortedError):
-        processor.adopt(1, processor.restore(1, lambda: False), None)
-
-    assert list(processor._desks) == [0]
-
-
-def test_release_that_does_not_count_takes_the_others_back(bench: Bench) -> None:
-    processor = bench.start()
-    adopt(processor, 1)
-    bench.send(processor, [order(1)])
-
-    def refuse() -> None:
-        raise AbortedError("the member was not known")
-
-    bench.journal.before_commit = refuse
-
-    assert processor.release([1], None) == {PLACE: 1}
-    assert list(processor._desks) == [0]
-
-
-def test_abandoned_partitions_are_dropped_without_a_commit(bench: Bench) -> None:
-    processor = bench.start()
-    bench.send(processor, [order(1)])
-    commits = bench.log.commits
-
-    processor.abandon()
-
-    assert bench.log.commits == commits
-    assert not processor.is_dirty

@@ -184,7 +184,7 @@ def test_an_offset_the_group_refused_is_told_again_though_nothing_new_comes(
     client = FakeClient({KEPT: 1, MOVED: 1})
     intake = intake_on(client)
     offsets_read(intake, KEPT, 3)
-    intake.committed.put({KEPT: 1})
+    intake.untold.put({KEPT: 1})
     intake.read()
     client.refused = {KEPT: 1}
     intake.read()
@@ -201,9 +201,9 @@ def test_after_a_refusal_the_last_offset_of_every_partition_is_told_again(
     intake = intake_on(client)
     offsets_read(intake, KEPT, 3)
     for offset in (1, 2):
-        intake.committed.put({KEPT: offset})
+        intake.untold.put({KEPT: offset})
         intake.read()
-    intake.committed.put({MOVED: 1})
+    intake.untold.put({MOVED: 1})
     intake.read()
     client.refused = {KEPT: 1}
     intake.read()
@@ -219,7 +219,7 @@ def test_an_offset_of_a_place_that_is_gone_is_not_told_again(
     client = FakeClient({KEPT: 1, MOVED: 1})
     intake = intake_on(client)
     offsets_read(intake, KEPT, 3)
-    intake.committed.put({MOVED: 1})
+    intake.untold.put({MOVED: 1})
     intake.read()
     client.due.append(("revoked", [MOVED]))
     client.refused = {MOVED: 1}

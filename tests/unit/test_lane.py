@@ -125,7 +125,7 @@ class NoIntake:
     record_s: float
 
     def __init__(self) -> None:
-        self.committed: SimpleQueue[Offsets] = SimpleQueue()
+        self.untold: SimpleQueue[Offsets] = SimpleQueue()
 
     def note_dead(self, dead: Sequence[Dead]) -> None:
         """Take it."""
