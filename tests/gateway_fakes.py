@@ -37,8 +37,7 @@ from headrace.runtime.emission import Emission, TopicCodec
 from headrace.runtime.gateway_journal import Restored
 from headrace.runtime.gateway_processor import GatewayProcessor
 from headrace.runtime.stats import Stats
-from headrace.state.store import Changes
-from headrace.state.tables import PageKey
+from headrace.state.pages import Changes, PageKey
 from schemas import topics as t
 
 SCHEMA = load_schema(Path(__file__).parents[1] / "schemas" / "avro", t.VENUE_REPORT.schema)

@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from headrace.operators import Joined, Rows, Sides, operator_table
 from headrace.operators.table import Operator
-from headrace.state.tables import ObjectState, PageKey
+from headrace.state.pages import PageKey
+from headrace.state.tables import ObjectState
 from tests.table_store import keep_changes
 
 LEFT = pa.schema({"name": pa.string()})

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from headrace.operators import Hopping, Rows, Session, Windows, operator_table
 from headrace.operators.rows import KEY_REFUSED
-from headrace.state.tables import ObjectState, PageKey
+from headrace.state.pages import PageKey
+from headrace.state.tables import ObjectState
 from tests.table_store import keep_changes
 
 OPERATOR = "windows"

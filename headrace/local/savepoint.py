@@ -8,7 +8,7 @@ from headrace.local.graph import LocalGraph
 from headrace.local.inbox import Inbox
 from headrace.local.task import LocalTask
 from headrace.runtime.chain import Chain
-from headrace.state.tables import PageKey
+from headrace.state.pages import PageKey
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from headrace.kafka.producer import Producer
 from headrace.kafka.transaction import TransactionalProducer
 from headrace.runtime.task import Task, places_of
 from headrace.state.changelog import Changelog
-from headrace.state.store import Changes, Checkpoint
+from headrace.state.pages import Changes
+from headrace.state.store import Checkpoint
 
 Batch = Sequence[tuple[int, Task, Changes, Checkpoint]]
 """What a commit covers: partition, task, its changed pages, the checkpoint they make."""

@@ -33,7 +33,7 @@ from headrace.gateway import (
     Report,
     Reported,
 )
-from headrace.state.tables import PageKey
+from headrace.state.pages import PageKey
 
 SENDING = "SENDING"
 """Written; it may have been sent, or not."""

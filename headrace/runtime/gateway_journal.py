@@ -11,8 +11,9 @@ from headrace.runtime.chain import Dead
 from headrace.runtime.dead_letters import send_dead
 from headrace.runtime.emission import Emission, send_emission
 from headrace.state.changelog import Changelog
+from headrace.state.pages import Changes
 from headrace.state.restorer import Restorer
-from headrace.state.store import Changes, Checkpoint, Pages, Store
+from headrace.state.store import Checkpoint, Pages, Store
 
 END_EVERY_CHECKPOINTS = 50
 """How often a checkpoint notes where the changelog stands: a restart re-reads no more than that."""

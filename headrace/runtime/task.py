@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from headrace.runtime.chain import Chain, LoadedStep
-from headrace.state.store import Changes, Checkpoint, Store
-from headrace.state.tables import PageKey
+from headrace.state.pages import Changes, PageKey
+from headrace.state.store import Checkpoint, Store
 
 
 @dataclass(slots=True)

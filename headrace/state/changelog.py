@@ -3,19 +3,12 @@
 import msgspec
 import structlog
 
+from headrace.byte_column import concat
 from headrace.errors import RecordError
 from headrace.kafka.fetched import RawPart
 from headrace.kafka.producer import Producer
-from headrace.state.store import (
-    CHECKPOINT_KEY,
-    Changes,
-    Checkpoint,
-    Store,
-    checkpoint_of,
-    page_bytes,
-    page_name,
-)
-from headrace.state.tables import PageKey
+from headrace.state.pages import Changes, PageKey, columns_of, page_name
+from headrace.state.store import CHECKPOINT_KEY, Checkpoint, Store, checkpoint_of
 
 log = structlog.get_logger(__name__)
 
@@ -32,15 +25,13 @@ class Changelog:
 
     def send(self, partition: int, changes: Changes, checkpoint: Checkpoint) -> None:
         """Queue the changed pages, then the checkpoint that makes them count."""
-        keys = []
-        values = []
-        for table, pages in changes.items():
-            for (key, page), value in pages.items():
-                keys.append(page_bytes(table, key, page))
-                values.append(value)
-        keys.append(CHECKPOINT_KEY)
-        values.append(msgspec.json.encode(checkpoint))
-        self._producer.send(self.topic, values, keys, partition=partition)
+        names, contents = zip(
+            *columns_of(changes),
+            ([CHECKPOINT_KEY], [msgspec.json.encode(checkpoint)]),
+            strict=True,
+        )
+        keys = [name for of_table in names for name in of_table]
+        self._producer.send(self.topic, concat(contents), keys, partition=partition)
 
 
 class ChangelogTail:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from headrace.kafka.consumer import Reader
 from headrace.kafka.fetched import RawPart
 from headrace.kafka.offsets import OffsetQuery
-from headrace.state.store import CHECKPOINT_KEY, Changes, Checkpoint, checkpoint_of, page_name
-from headrace.state.tables import PageKey
+from headrace.state.pages import Changes, PageKey, page_name
+from headrace.state.store import CHECKPOINT_KEY, Checkpoint, checkpoint_of
 
 
 @dataclass(slots=True)

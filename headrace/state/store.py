@@ -1,16 +1,18 @@
 """State on disk: one RocksDB a task, written a whole checkpoint at a time."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
 from rocksdict import BlockBasedOptions, Options, Rdict, ReadOptions, WriteBatch
 
+from headrace.byte_column import ByteColumn
 from headrace.errors import InvariantError
-from headrace.state.tables import PageKey
+from headrace.state.pages import SEPARATOR, Changes, Columns, PageKey, columns_of, page_name
 
 log = structlog.get_logger(__name__)
 
@@ -21,20 +23,25 @@ WRITE_BUFFERS = 2
 """What of a task's state waits in memory until it is written to disk, the second while the first
 is: eight tasks fill 32 MiB within minutes, and hold 64 at most."""
 
+GATHER_BYTES = 4 * 2**20
+GATHER_S = 2.0
+"""How much of what counts waits to be written, and how long until the next checkpoint takes it to
+disk, so that a page that changes with every checkpoint is written once. It is in the changelog: who
+was killed reads it from there."""
+
 READAHEAD_BYTES = 4 * 2**20
 """Read at a time when all of a task's pages are: half the time of block by block."""
 
 BLOCK_BYTES = 16 * 2**10
 """What is read for one key: with 4 KiB all of a state takes twice the time, with 64 a key does."""
 
+POINTER_BYTES = 8
+NAME_BYTES = 100
+
 CHECKPOINT_KEY = b"\x00checkpoint"
 AFTER_CHECKPOINT = b"\x01"
-SEPARATOR = "\x00"
 AFTER_SEPARATOR = "\x01"
 """What follows the name of a table is less than this in all names of its pages."""
-
-Changes = Mapping[str, Mapping[PageKey, bytes | None]]
-"""Changed pages by table; None deletes a page."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 """A negative offset would mean a log's begin or end to Kafka's client."""
@@ -68,25 +75,50 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._db = _healed(path, lambda: _open(path))
+        self._gathered: list[Columns] = []
+        self._gathered_bytes = 0
+        self._gathered_to: Checkpoint | None = None
+        self._flushed_at_s = monotonic()
 
     def write(self, changes: Changes, checkpoint: Checkpoint) -> None:
-        """Write changed pages and their checkpoint, all or nothing."""
+        """Take changed pages and the checkpoint they make, for the disk to have with later ones."""
+        for columns in columns_of(changes):
+            self._gathered.append(columns)
+            self._gathered_bytes += size_of(columns)
+        self._gathered_to = checkpoint
+        is_due = monotonic() - self._flushed_at_s >= GATHER_S
+        if is_due or self._gathered_bytes >= GATHER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was gathered to disk: each page as it is now, and the last checkpoint."""
+        if self._gathered_to is None:
+            return
+        pages: dict[bytes, bytes | None] = {}
+        for names, contents in self._gathered:
+            pages.update(zip(names, contents, strict=True))
         batch = WriteBatch(raw_mode=True)
-        for table, pages in changes.items():
-            for (key, page), value in pages.items():
-                name = page_bytes(table, key, page)
-                if value is None:
-                    batch.delete(name)
-                else:
-                    batch.put(name, value)
-        batch.put(CHECKPOINT_KEY, msgspec.json.encode(checkpoint))
+        for name, content in pages.items():
+            if content is None:
+                batch.delete(name)
+            else:
+                batch.put(name, content)
+        batch.put(CHECKPOINT_KEY, msgspec.json.encode(self._gathered_to))
         self._db.write(batch)
+        self._forget_gathered()
+
+    def _forget_gathered(self) -> None:
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        self._gathered_to = None
+        self._flushed_at_s = monotonic()
 
     def checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint the state belongs to; None if there is no state yet.
 
         Raises:  InvariantError if what is there is none.
         """
+        self.flush()
         value = self._db.get(CHECKPOINT_KEY)
         try:
             return None if value is None else checkpoint_of(value)
@@ -98,6 +130,7 @@ class Store:
 
         Raises:  InvariantError if something else is here.
         """
+        self.flush()
         found: list[str] = []
         start = AFTER_CHECKPOINT
         while (name := next(iter(self._db.keys(from_key=start)), None)) is not None:
@@ -132,6 +165,7 @@ class Store:
         self, names: tuple[str, ...], options: ReadOptions
     ) -> Iterator[tuple[str, int, bytes]]:
         """Yield key, number and content of the pages whose names begin with these parts."""
+        self.flush()
         start = SEPARATOR.join((*names, "")).encode()
         for name, page in self._db.items(from_key=start, read_opt=options):
             if not name.startswith(start):
@@ -152,17 +186,15 @@ class Store:
 
     def clear(self) -> None:
         """Forget everything: what is here belongs to another log, or cannot be read."""
+        self._forget_gathered()
         self._db.close()
         shutil.rmtree(self._path)
         self._path.mkdir(parents=True)
         self._db = _open(self._path)
 
-    def size_bytes(self) -> int:
-        """Return how much disk the state takes."""
-        return sum(file.stat().st_size for file in self._path.iterdir() if file.is_file())
-
     def close(self) -> None:
-        """Release the files."""
+        """Write what was gathered and release the files."""
+        self.flush()
         self._db.close()
 
 
@@ -172,22 +204,12 @@ def _ahead() -> ReadOptions:
     return options
 
 
-def page_bytes(table: str, key: str, page: int) -> bytes:
-    """Return the name of a page, in the store and in the changelog."""
-    return SEPARATOR.join((table, key, str(page))).encode()
-
-
-def page_name(name: bytes) -> tuple[str, str, int]:
-    """Return table, key and page number of a page's name.
-
-    Raises:  ValueError if it is none.
-    """
-    try:
-        table, rest = name.decode().split(SEPARATOR, 1)
-        key, page = rest.rsplit(SEPARATOR, 1)
-        return table, key, int(page)
-    except ValueError as error:
-        raise ValueError(f"expected TABLE, KEY, NUMBER, found {name[:100]!r}") from error
+def size_of(columns: Columns) -> int:
+    """Return what pages that wait take of memory, about."""
+    names, contents = columns
+    if isinstance(contents, ByteColumn):  # the names are those of the table
+        return int(contents.array.nbytes) + POINTER_BYTES * len(names)
+    return sum(len(content or b"") for content in contents) + NAME_BYTES * len(names)
 
 
 def checkpoint_of(value: bytes) -> Checkpoint:

@@ -8,18 +8,19 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from headrace.batch import IntArray
 from headrace.errors import InvariantError, RecordError
+from headrace.state.pages import PageKey, RowPages, page_bytes
 
 S = TypeVar("S")
+
+ROWS_MIN = 16
 
 MISSES_MAX = 1_000
 """Keys that a source was asked for and has not, before all its keys are listed: new ones come in
 numbers, and would be looked up one by one."""
-
-PageKey: TypeAlias = tuple[str, int]
-"""A key of the table and a page number within it: what one changelog record holds."""
 
 
 class PageSource(Protocol):
@@ -257,22 +258,23 @@ class RowState:
     def __init__(self, table: RowTable) -> None:
         self.table = table
         self._index: dict[str, int] = {}
-        self._keys: list[str] = []
-        self._changed: set[int] = set()
-        self._unsettled: set[int] = set()
-        """Rows whose changes were returned, and do not count yet."""
+        self._names: list[bytes] = []
+        """Of each row's page."""
+        self.rows = np.zeros(ROWS_MIN, table.dtype)
+        self._changed = np.zeros(ROWS_MIN, np.bool_)
+        self._unsettled = np.zeros(ROWS_MIN, np.bool_)
+        """By row: whether changes were returned, and do not count yet."""
         self._returned = 0
         self._settled = 0
         """How many keys there were when changes were returned last, and of those that count."""
-        self.rows = np.zeros(16, table.dtype)
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the keys, in the order they were first seen."""
-        return iter(self._keys)
+        return iter(self._index)
 
     def __len__(self) -> int:
         """Return how many keys there are."""
-        return len(self._keys)
+        return len(self._index)
 
     def read(self, key: str) -> np.void | None:
         """Return the row of a key for reading, or None."""
@@ -284,45 +286,57 @@ class RowState:
 
         Every row returned counts as changed. `rows` may be replaced by this call: index it after.
         """
-        for key in keys:
-            if key not in self._index:
-                self._index[key] = len(self._keys)
-                self._keys.append(key)
-        while len(self._keys) > len(self.rows):
-            self.rows = np.concatenate([self.rows, np.zeros_like(self.rows)])
-        found = np.fromiter((self._index[key] for key in keys), np.int64, len(keys))
-        self._changed.update(found.tolist())
+        try:
+            found = self._numbers_of(keys)
+        except KeyError:
+            self._add(keys)
+            found = self._numbers_of(keys)
+        self._changed[found] = True
         return found
 
-    def changes(self) -> dict[PageKey, bytes | None]:
+    def _numbers_of(self, keys: Sequence[str]) -> IntArray:
+        return np.fromiter(map(self._index.__getitem__, keys), np.int64, len(keys))
+
+    def _add(self, keys: Sequence[str]) -> None:
+        """Give a row to each of these keys that has none."""
+        for key in keys:
+            if key not in self._index:
+                self._index[key] = len(self._index)
+                self._names.append(page_bytes(self.table.name, key, 0))
+        while len(self._index) > len(self.rows):
+            self.rows = _doubled(self.rows)
+            self._changed = _doubled(self._changed)
+            self._unsettled = _doubled(self._unsettled)
+
+    def changes(self) -> Mapping[PageKey, bytes | None]:
         """Return the rows touched since the last call."""
-        pages: dict[PageKey, bytes | None] = {
-            (self._keys[index], 0): self.rows[index].tobytes() for index in sorted(self._changed)
-        }
+        rows = np.flatnonzero(self._changed)
+        names = list(map(self._names.__getitem__, rows.tolist()))
         self._unsettled |= self._changed
-        self._changed.clear()
-        self._returned = len(self._keys)
-        return pages
+        self._changed[:] = False
+        self._returned = len(self._index)
+        return RowPages(names, self.rows[rows])
 
     def settle(self) -> None:
         """Note that the changes returned so far count: a source has them."""
-        self._unsettled.clear()
+        self._unsettled[:] = False
         self._settled = self._returned
 
     def roll_back(self, source: PageSource) -> None:
         """Take every row that was changed since back to what counts: what the source has."""
-        for key in self._keys[self._settled :]:
+        keys = list(self._index)
+        taken = np.flatnonzero(self._changed | self._unsettled).tolist()
+        for key in keys[self._settled :]:
             del self._index[key]
-        del self._keys[self._settled :]
+        del self._names[self._settled :]
         self.rows[self._settled :] = np.zeros((), self.table.dtype)
-        for index in self._changed | self._unsettled:
-            if index < self._settled:
-                key = self._keys[index]
-                page = source.pages_of(self.table.name, key).get(0, b"")
-                self._require_size(key, page)
-                self.rows[index] = np.frombuffer(page, self.table.dtype)[0]
-        self._changed.clear()
-        self._unsettled.clear()
+        for row in taken:
+            if row < self._settled:
+                page = source.pages_of(self.table.name, keys[row]).get(0, b"")
+                self._require_size(keys[row], page)
+                self.rows[row] = np.frombuffer(page, self.table.dtype)[0]
+        self._changed[:] = False
+        self._unsettled[:] = False
 
     def attach(self, source: PageSource) -> None:
         """Have the rows that lie in a source, all of them now; the state must be empty."""
@@ -330,14 +344,14 @@ class RowState:
 
     def restore(self, pages: Mapping[PageKey, bytes]) -> None:
         """Take the rows a changelog holds; the state must be empty."""
-        if self._keys:
+        if self._index:
             raise InvariantError(f"table {self.table.name} is restored over {len(self)} live keys")
         for (key, _), page in pages.items():
             self._require_size(key, page)
         rows = self.index_of([key for key, _ in pages])
         self.rows[rows] = np.frombuffer(b"".join(pages.values()), self.table.dtype)
-        self._changed.clear()
-        self._returned = self._settled = len(self._keys)
+        self._changed[:] = False
+        self._returned = self._settled = len(self._index)
 
     def _require_size(self, key: str, page: bytes) -> None:
         size = self.table.dtype.itemsize
@@ -346,6 +360,10 @@ class RowState:
                 f"table {self.table.name}, key {key}: expected a row of {size} bytes, "
                 f"found {len(page)}; the dtype changed, so raise the table's version"
             )
+
+
+def _doubled(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([rows, np.zeros_like(rows)])
 
 
 def layouts_of(tables: Iterable[Table]) -> dict[str, str]:

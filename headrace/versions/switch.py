@@ -13,8 +13,9 @@ from headrace.kafka.offsets import OffsetQuery
 from headrace.runtime.chain import tables_of
 from headrace.runtime.merge import merge_table
 from headrace.runtime.topics import app_name
+from headrace.state.pages import page_name
 from headrace.state.snapshot import Snapshot
-from headrace.state.store import Checkpoint, page_name
+from headrace.state.store import Checkpoint
 from headrace.state.tables import layouts_of
 from headrace.topology import Topology
 from headrace.versions.chains import (

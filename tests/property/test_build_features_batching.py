@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from agents.build_features import WINDOWS_BY_STREAM, build_features
 from agents.market.rolling_windows import InstrumentWindows
 from headrace import Batch
-from headrace.state.tables import ObjectState, PageKey
+from headrace.state.pages import PageKey
+from headrace.state.tables import ObjectState
 from tests.binance_records import Recording, recording_of
 from tests.examples import examples
 from tests.table_store import keep_changes

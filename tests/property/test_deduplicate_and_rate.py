@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.operators import Deduplicate, RateLimit, Rows, operator_table
-from headrace.state.tables import PageKey
+from headrace.state.pages import PageKey
 from tests.examples import examples
 from tests.table_store import keep_changes
 

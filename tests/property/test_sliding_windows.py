@@ -21,7 +21,8 @@ from headrace.operators import (
     Vwap,
     operator_table,
 )
-from headrace.state.tables import ObjectState, PageKey
+from headrace.state.pages import PageKey
+from headrace.state.tables import ObjectState
 from tests.examples import examples
 from tests.table_store import keep_changes
 from tests.window_reference import Record, columns_of, said

@@ -9,8 +9,9 @@ import pytest
 from agents.ingest_frames import MARKET_BY_SOURCE
 from agents.venues.source_state import SourceState
 from headrace.errors import InvariantError
-from headrace.state.store import checkpoint_of, page_name
-from headrace.state.tables import ObjectState, PageKey
+from headrace.state.pages import PageKey, page_name
+from headrace.state.store import checkpoint_of
+from headrace.state.tables import ObjectState
 from tests.replay.frame_batches import Frame, ingest, numbered
 
 SNAPSHOT = {"lastUpdateId": 1, "symbol": "A", "bids": [["1", "2"], ["2", "2"]], "asks": []}

@@ -8,8 +8,9 @@ from headrace.cli.options import names_of
 from headrace.errors import TopologyError, UsageError
 from headrace.kafka.fetched import RawPart
 from headrace.project import Project
+from headrace.state.pages import page_bytes
 from headrace.state.snapshot import Snapshot
-from headrace.state.store import CHECKPOINT_KEY, Checkpoint, page_bytes
+from headrace.state.store import CHECKPOINT_KEY, Checkpoint
 from headrace.topology import Topology
 from headrace.versions.orders import before_gateways
 from headrace.versions.places import EARLIEST, LATEST, parse_where

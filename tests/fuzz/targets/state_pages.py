@@ -12,8 +12,9 @@ from agents.venues import READERS
 from headrace.errors import InvariantError, RecordError
 from headrace.kafka.fetched import RawPart
 from headrace.state.changelog import ChangelogTail
-from headrace.state.store import CHECKPOINT_KEY, Changes, Checkpoint, page_bytes
-from headrace.state.tables import PageKey, RowTable
+from headrace.state.pages import Changes, PageKey, page_bytes
+from headrace.state.store import CHECKPOINT_KEY, Checkpoint
+from headrace.state.tables import RowTable
 from tests.fuzz.framing import pack, unpack
 from tests.fuzz.mutation import BYTE_TOKEN, ODD_BYTES, Mutator
 from tests.fuzz.target import Target, require
