@@ -32,7 +32,7 @@ WORKERS_RATIO_MIN = 3.0
 def main() -> None:
     """Measure every shape once, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--records", type=int, default=3_000_000)
     parser.add_argument("--state-mb", type=float, action="append")
     parser.add_argument("--home", type=Path, default=ROOT / ".headrace" / "growth")
     parser.add_argument("--dry", action="store_true", help="print, but leave the page alone")

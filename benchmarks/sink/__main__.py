@@ -41,7 +41,7 @@ TARGET = "sink into {}: headrace to the plain COPY loop, its rows ready"
 def main() -> int:
     """Run all rounds on each kind of server, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=30 * BATCH_RECORDS)
+    parser.add_argument("--records", type=int, default=16 * BATCH_RECORDS)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--server", choices=SERVERS, action="append")
     parser.add_argument("--peer", choices=TITLES, action="append")

@@ -203,10 +203,10 @@ def run_worker(app: HeadraceApp) -> None:
 
     Raises:  what made a lane fail, or kept the worker from starting, once everything is shut down.
     """
-    # Its spinner's codes would stand before what a command prints when the worker has ended.
     worker = faust.Worker(
         app, loglevel="WARN", quiet=True, override_logging=False, stdout=sys.stderr
     )
+    worker.spinner = None  # its codes would stand before a line of the log, or a command's answer
     try:
         worker.execute_from_commandline()
     except SystemExit as ended:

@@ -138,7 +138,7 @@ class WorkerProcess:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """Return what the worker has logged under this name."""
-        lines = (line[line.find("{") :] for line in self.log.read_text().splitlines())
+        lines = self.log.read_text().splitlines()
         entries = [json.loads(line) for line in lines if line.startswith("{")]
         return [entry for entry in entries if entry.get("event") == event]
 
@@ -146,7 +146,7 @@ class WorkerProcess:
         """Return the partitions that the worker was given and not asked to give back."""
         mine: set[int] = set()
         for line in self.log.read_text().splitlines():
-            entry = json.loads(line[line.find("{") :]) if "{" in line else {}
+            entry = json.loads(line) if line.startswith("{") else {}
             if entry.get("event") == "partitions_assigned":
                 mine |= set(entry["partitions"])
             elif entry.get("event") in {"partitions_revoked", "partitions_lost"}:
