@@ -106,9 +106,7 @@ class SequenceMerge:
             names = columns[0]
             if len(columns) > 1:
                 names = pc.binary_join_element_wise(*columns, "\x00")
-            encoded = names.dictionary_encode()
-            numbers = self._state.index_of(encoded.dictionary.to_pylist())
-            streams.append(numbers[encoded.indices.to_numpy(zero_copy_only=False)])
+            streams.append(self._state.rows_of(names))
         sequences = [part.records.column("sequence").to_numpy() for part in parts]
         times = [part.records.column("receive_time_ns").to_numpy() for part in parts]
         return np.concatenate(streams), np.concatenate(sequences), np.concatenate(times)

@@ -30,8 +30,7 @@ class Changelog:
             ([CHECKPOINT_KEY], [msgspec.json.encode(checkpoint)]),
             strict=True,
         )
-        keys = [name for of_table in names for name in of_table]
-        self._producer.send(self.topic, concat(contents), keys, partition=partition)
+        self._producer.send(self.topic, concat(contents), concat(names), partition=partition)
 
 
 class ChangelogTail:

@@ -1,7 +1,8 @@
 """State on disk: one RocksDB a task, written a whole checkpoint at a time."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, TypeVar
@@ -10,9 +11,16 @@ import msgspec
 import structlog
 from rocksdict import BlockBasedOptions, Options, Rdict, ReadOptions, WriteBatch
 
-from headrace.byte_column import ByteColumn
 from headrace.errors import InvariantError
-from headrace.state.pages import SEPARATOR, Changes, Columns, PageKey, columns_of, page_name
+from headrace.state.pages import (
+    SEPARATOR,
+    Changes,
+    PageKey,
+    RowPages,
+    columns_of,
+    newest,
+    page_name,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +32,10 @@ WRITE_BUFFERS = 2
 is: eight tasks fill 32 MiB within minutes, and hold 64 at most."""
 
 GATHER_BYTES = 4 * 2**20
-GATHER_S = 2.0
+GATHER_S = 5.0
 """How much of what counts waits to be written, and how long until the next checkpoint takes it to
 disk, so that a page that changes with every checkpoint is written once. It is in the changelog: who
-was killed reads it from there."""
+was killed reads it from there, as what 50 checkpoints have written there is read in any case."""
 
 READAHEAD_BYTES = 4 * 2**20
 """Read at a time when all of a task's pages are: half the time of block by block."""
@@ -35,8 +43,8 @@ READAHEAD_BYTES = 4 * 2**20
 BLOCK_BYTES = 16 * 2**10
 """What is read for one key: with 4 KiB all of a state takes twice the time, with 64 a key does."""
 
-POINTER_BYTES = 8
-NAME_BYTES = 100
+KEY_BYTES = 200
+"""What a page's key takes of memory, about: a tuple, a string and its place in a dict."""
 
 CHECKPOINT_KEY = b"\x00checkpoint"
 AFTER_CHECKPOINT = b"\x01"
@@ -75,37 +83,46 @@ class Store:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._db = _healed(path, lambda: _open(path))
-        self._gathered: list[Columns] = []
+        self._gathered: defaultdict[str, list[Mapping[PageKey, bytes | None]]] = defaultdict(list)
         self._gathered_bytes = 0
         self._gathered_to: Checkpoint | None = None
         self._flushed_at_s = monotonic()
 
     def write(self, changes: Changes, checkpoint: Checkpoint) -> None:
         """Take changed pages and the checkpoint they make, for the disk to have with later ones."""
-        for columns in columns_of(changes):
-            self._gathered.append(columns)
-            self._gathered_bytes += size_of(columns)
+        for table, pages in changes.items():
+            self._gathered[table].append(pages)
+            self._gathered_bytes += size_of(pages)
         self._gathered_to = checkpoint
-        is_due = monotonic() - self._flushed_at_s >= GATHER_S
-        if is_due or self._gathered_bytes >= GATHER_BYTES:
+        if monotonic() - self._flushed_at_s >= GATHER_S or self._is_full():
             self.flush()
 
     def flush(self) -> None:
         """Write what was gathered to disk: each page as it is now, and the last checkpoint."""
         if self._gathered_to is None:
             return
-        pages: dict[bytes, bytes | None] = {}
-        for names, contents in self._gathered:
-            pages.update(zip(names, contents, strict=True))
         batch = WriteBatch(raw_mode=True)
-        for name, content in pages.items():
-            if content is None:
-                batch.delete(name)
-            else:
-                batch.put(name, content)
+        for names, contents in columns_of(self._merged()):
+            for name, content in zip(names, contents, strict=True):
+                if content is None:
+                    batch.delete(name)
+                else:
+                    batch.put(name, content)
         batch.put(CHECKPOINT_KEY, msgspec.json.encode(self._gathered_to))
         self._db.write(batch)
         self._forget_gathered()
+
+    def _is_full(self) -> bool:
+        """Say whether too much was gathered, though each page is kept once."""
+        if self._gathered_bytes < GATHER_BYTES:
+            return False
+        merged = self._merged()
+        self._gathered_bytes = sum(map(size_of, merged.values()))
+        self._gathered.update((table, [pages]) for table, pages in merged.items())
+        return self._gathered_bytes >= GATHER_BYTES // 2
+
+    def _merged(self) -> Changes:
+        return {table: newest(changes) for table, changes in self._gathered.items()}
 
     def _forget_gathered(self) -> None:
         self._gathered.clear()
@@ -204,12 +221,11 @@ def _ahead() -> ReadOptions:
     return options
 
 
-def size_of(columns: Columns) -> int:
+def size_of(pages: Mapping[PageKey, bytes | None]) -> int:
     """Return what pages that wait take of memory, about."""
-    names, contents = columns
-    if isinstance(contents, ByteColumn):  # the names are those of the table
-        return int(contents.array.nbytes) + POINTER_BYTES * len(names)
-    return sum(len(content or b"") for content in contents) + NAME_BYTES * len(names)
+    if isinstance(pages, RowPages):
+        return pages.nbytes
+    return sum(len(content or b"") for content in pages.values()) + KEY_BYTES * len(pages)
 
 
 def checkpoint_of(value: bytes) -> Checkpoint:

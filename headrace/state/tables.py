@@ -9,14 +9,15 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from headrace.batch import IntArray
 from headrace.errors import InvariantError, RecordError
-from headrace.state.pages import PageKey, RowPages, page_bytes
+from headrace.state.pages import PageKey, RowPages, bytes_of_rows
+from headrace.state.row_index import ROWS_MIN, RowIndex
+from headrace.state.row_kernels import EMPTY
 
 S = TypeVar("S")
-
-ROWS_MIN = 16
 
 MISSES_MAX = 1_000
 """Keys that a source was asked for and has not, before all its keys are listed: new ones come in
@@ -253,13 +254,11 @@ class ObjectState(Generic[S]):
 
 
 class RowState:
-    """The rows of a table in one partition: `rows[index_of(keys)]`, changed in place."""
+    """The rows of a table in one partition: `rows[rows_of(keys)]`, changed in place."""
 
     def __init__(self, table: RowTable) -> None:
         self.table = table
-        self._index: dict[str, int] = {}
-        self._names: list[bytes] = []
-        """Of each row's page."""
+        self._index = RowIndex(table.name)
         self.rows = np.zeros(ROWS_MIN, table.dtype)
         self._changed = np.zeros(ROWS_MIN, np.bool_)
         self._unsettled = np.zeros(ROWS_MIN, np.bool_)
@@ -278,44 +277,33 @@ class RowState:
 
     def read(self, key: str) -> np.void | None:
         """Return the row of a key for reading, or None."""
-        index = self._index.get(key)
-        return None if index is None else self.rows[index]
+        (row,) = self._index.find(pa.array([key], pa.string()), adds=False)
+        return None if row == EMPTY else self.rows[row]
 
-    def index_of(self, keys: Sequence[str]) -> IntArray:
-        """Return the row numbers of these keys, adding rows of zeros for new ones.
+    def rows_of(self, keys: pa.StringArray) -> IntArray:
+        """Return the row number of each key of a column, adding rows of zeros for new ones.
 
         Every row returned counts as changed. `rows` may be replaced by this call: index it after.
         """
-        try:
-            found = self._numbers_of(keys)
-        except KeyError:
-            self._add(keys)
-            found = self._numbers_of(keys)
-        self._changed[found] = True
-        return found
-
-    def _numbers_of(self, keys: Sequence[str]) -> IntArray:
-        return np.fromiter(map(self._index.__getitem__, keys), np.int64, len(keys))
-
-    def _add(self, keys: Sequence[str]) -> None:
-        """Give a row to each of these keys that has none."""
-        for key in keys:
-            if key not in self._index:
-                self._index[key] = len(self._index)
-                self._names.append(page_bytes(self.table.name, key, 0))
+        found = self._index.find(keys, adds=True)
         while len(self._index) > len(self.rows):
             self.rows = _doubled(self.rows)
             self._changed = _doubled(self._changed)
             self._unsettled = _doubled(self._unsettled)
+        self._changed[found] = True
+        return found
+
+    def index_of(self, keys: Sequence[str]) -> IntArray:
+        """Return the row numbers of these keys: `rows_of` for who has no column."""
+        return self.rows_of(pa.array(keys, pa.string()))
 
     def changes(self) -> Mapping[PageKey, bytes | None]:
         """Return the rows touched since the last call."""
         rows = np.flatnonzero(self._changed)
-        names = list(map(self._names.__getitem__, rows.tolist()))
         self._unsettled |= self._changed
         self._changed[:] = False
         self._returned = len(self._index)
-        return RowPages(names, self.rows[rows])
+        return RowPages(rows, self._index.names(rows), bytes_of_rows(self.rows[rows]))
 
     def settle(self) -> None:
         """Note that the changes returned so far count: a source has them."""
@@ -324,17 +312,14 @@ class RowState:
 
     def roll_back(self, source: PageSource) -> None:
         """Take every row that was changed since back to what counts: what the source has."""
-        keys = list(self._index)
-        taken = np.flatnonzero(self._changed | self._unsettled).tolist()
-        for key in keys[self._settled :]:
-            del self._index[key]
-        del self._names[self._settled :]
+        self._index.keep(self._settled)
         self.rows[self._settled :] = np.zeros((), self.table.dtype)
-        for row in taken:
-            if row < self._settled:
-                page = source.pages_of(self.table.name, keys[row]).get(0, b"")
-                self._require_size(keys[row], page)
-                self.rows[row] = np.frombuffer(page, self.table.dtype)[0]
+        taken = self._changed | self._unsettled
+        for row in np.flatnonzero(taken[: self._settled]).tolist():
+            key = self._index.key(row)
+            page = source.pages_of(self.table.name, key).get(0, b"")
+            self._require_size(key, page)
+            self.rows[row] = np.frombuffer(page, self.table.dtype)[0]
         self._changed[:] = False
         self._unsettled[:] = False
 
@@ -344,7 +329,7 @@ class RowState:
 
     def restore(self, pages: Mapping[PageKey, bytes]) -> None:
         """Take the rows a changelog holds; the state must be empty."""
-        if self._index:
+        if len(self):
             raise InvariantError(f"table {self.table.name} is restored over {len(self)} live keys")
         for (key, _), page in pages.items():
             self._require_size(key, page)

@@ -4,10 +4,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from headrace.state import store as store_module
 from headrace.state.store import GATHER_BYTES, GATHER_S, Checkpoint, Store
+from headrace.state.tables import RowTable
 
 TABLE = "a.b_by_c.v1"
 CHECKPOINTS = 20
@@ -90,6 +93,23 @@ def test_a_page_that_changes_with_every_checkpoint_is_written_once(store: Store)
     assert entries(store) == 2  # the page and the checkpoint
 
 
+def test_of_rows_the_last_is_written(store: Store) -> None:
+    state = RowTable(TABLE, np.dtype(np.int64)).open()
+    for number in range(CHECKPOINTS):
+        rows = state.rows_of(pa.array([f"key-{number % 3}", f"key-{number}"]))
+        state.rows[rows] = number
+        store.write({TABLE: state.changes()}, Checkpoint(number=number))
+        state.settle()
+
+    found = RowTable(TABLE, np.dtype(np.int64)).open()
+    found.attach(store)
+
+    assert {key: int(found.read(key) or 0) for key in found} == {
+        key: int(state.read(key) or 0) for key in state
+    }
+    assert entries(store) == CHECKPOINTS + 1
+
+
 def test_what_was_gathered_is_written_in_time(store: Store, clock: Clock) -> None:
     write(store, 1, a=b"1")
     clock.now_s += GATHER_S
@@ -106,6 +126,15 @@ def test_much_is_not_gathered(store: Store) -> None:
 
     write(store, 2, b=bytes(1_000))
     assert entries(store) == 3
+
+
+def test_what_is_much_because_it_changed_often_waits_on(store: Store) -> None:
+    for number in range(CHECKPOINTS):
+        write(store, number, a=bytes(GATHER_BYTES // 3), b=b"%d" % number)
+        assert entries(store) == 0
+        assert store._gathered_bytes < GATHER_BYTES
+
+    assert store.pages_of(TABLE, "b") == {0: b"%d" % (CHECKPOINTS - 1)}
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,9 @@ def starter(batch: Batch, state: RowState, key: str, output: str) -> Output:
 
     `key` is a field of the records read; `output` the topic written.
     """
-    encoded = batch.records.column(key).dictionary_encode()
-    row_of_key = state.index_of(encoded.dictionary.to_pylist())
-    rows = row_of_key[encoded.indices.to_numpy()]
+    rows = state.rows_of(batch.records.column(key))
     counts = np.empty(len(rows), np.int64)
-    for row in row_of_key.tolist():
+    for row in np.unique(rows).tolist():
         mine = np.flatnonzero(rows == row)
         counts[mine] = state.rows[row]["count"] + np.arange(1, len(mine) + 1)
         state.rows[row]["count"] += len(mine)

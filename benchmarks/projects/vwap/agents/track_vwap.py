@@ -18,8 +18,7 @@ SUM_BY_SYMBOL = RowTable(
 def track_vwap(batch: Batch, state: RowState, output: str) -> Output:
     """Return the price and the volume after each trade."""
     records = batch.records
-    symbols = records.column("symbol").dictionary_encode()
-    rows = state.index_of(symbols.dictionary.to_pylist())[symbols.indices.to_numpy()]
+    rows = state.rows_of(records.column("symbol"))
     vwaps = np.empty(len(rows))
     volumes = np.empty(len(rows), np.int64)
     prices = records.column("price_ticks").to_numpy()

@@ -18,14 +18,12 @@ def average_prices(batch: Batch, state: RowState, output: str) -> Output:
     The sums are integers, so a batch cut in another way gives the same.
     """
     records = batch.records
-    encoded = records.column("symbol").dictionary_encode()
-    row_of_symbol = state.index_of(encoded.dictionary.to_pylist())
-    rows = row_of_symbol[encoded.indices.to_numpy()]
+    rows = state.rows_of(records.column("symbol"))
     prices = records.column("price_ticks").to_numpy()
     sizes = records.column("size_lots").to_numpy()
     trades = np.empty(len(rows), np.int64)
     averages = np.empty(len(rows))
-    for symbol in row_of_symbol.tolist():
+    for symbol in np.unique(rows).tolist():
         mine = np.flatnonzero(rows == symbol)
         entry = state.rows[symbol]
         volume = entry["volume"] + np.cumsum(sizes[mine])
