@@ -89,7 +89,10 @@ class Store:
         self._flushed_at_s = monotonic()
 
     def write(self, changes: Changes, checkpoint: Checkpoint) -> None:
-        """Take changed pages and the checkpoint they make, for the disk to have with later ones."""
+        """Take changed pages, nobody else's from now on, and the checkpoint that they make.
+
+        The disk has them whole, with those that follow, within `GATHER_S` if others follow.
+        """
         for table, pages in changes.items():
             self._gathered[table].append(pages)
             self._gathered_bytes += size_of(pages)
