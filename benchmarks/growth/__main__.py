@@ -21,7 +21,7 @@ SECTION = "growth"
 FEW = Shape(keys=100)
 KEYS = (FEW, Shape(keys=10_000), Shape(keys=100_000), Shape(keys=1_000_000))
 PARTITIONS = (Shape(partitions=64), Shape(partitions=256))
-WORKERS = (Shape(workers=2), Shape(workers=4))
+WORKERS = (Shape(), Shape(workers=2), Shape(workers=4))
 STATES_MB = (10.0, 100.0, 1_000.0)
 
 JUDGED_KEYS = 100_000
