@@ -110,8 +110,8 @@ bench-typed: setup ## the trading graph from typed topics, in one process
 bench-growth: setup ## how cost grows with keys, partitions, workers; how a restore grows with state
 	$(TIMEOUT) 3600 $(BIN)/python -m benchmarks.growth
 
-bench-capture: setup ## the trading graph over recorded frames, 6 times; writes docs/benchmarks.md
-	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 6
+bench-capture: setup ## the trading graph over recorded frames, 4 times; writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks.capture --data ../shared/data/binance --repeat 4
 
 bench-sink: .venv-bench/.installed ## rows/s into PostgreSQL and TimescaleDB beside COPY, ADBC and INSERT
 	$(TIMEOUT) 1800 $(BIN)/python -m benchmarks.sink
