@@ -113,12 +113,17 @@ def main() -> None:
             figure
             for number in range(1, chosen.rounds + 1)
             for way in chosen.way or WAYS
-            for figure in bench.run(way, number, chosen.rate or RATES_A_S, chosen.duration)
+            for figure in bench.run(way, number, chosen.rate or rates_of(way), chosen.duration)
         ]
     lines = section(figures, chosen.rounds)
     print("\n".join(lines))
     if not chosen.dry:
         write(SECTION, lines, drawn(figures))
+
+
+def rates_of(way: str) -> Sequence[int]:
+    """Return at which rates a way is measured; in transactions it is their interval that tells."""
+    return (JUDGED_RATE_A_S,) if "exactly" in way else RATES_A_S
 
 
 class Bench:
