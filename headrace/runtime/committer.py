@@ -47,10 +47,7 @@ class ExactlyOnce:
 
         The group is told by it. Told once more, outside of it, a late word could undo a later one.
         """
-        offsets: Offsets = {}
-        for partition, _, changes, checkpoint in batch:
-            self._changelog.send(partition, changes, checkpoint)
-            offsets |= places_of(partition, checkpoint.offsets)
+        offsets = _send_state(self._changelog, batch)
         self._producer.commit(offsets, group)
         return {}
 
@@ -71,12 +68,18 @@ class AtLeastOnce:
     def commit(self, batch: Batch, group: GroupMetadata) -> Offsets:  # noqa: ARG002 (protocol's)
         """Wait until outputs are acknowledged, then write state and offsets to the changelog."""
         self._producer.flush()
-        offsets: Offsets = {}
-        for partition, _, changes, checkpoint in batch:
-            self._changelog.send(partition, changes, checkpoint)
-            offsets |= places_of(partition, checkpoint.offsets)
+        offsets = _send_state(self._changelog, batch)
         self._producer.flush()
         return offsets
 
     def abort(self) -> None:
         """Nothing can be taken back."""
+
+
+def _send_state(changelog: Changelog, batch: Batch) -> Offsets:
+    """Queue the pages and checkpoints of all tasks; return the offsets that these stand for."""
+    offsets: Offsets = {}
+    for partition, _, changes, checkpoint in batch:
+        changelog.send(partition, changes, checkpoint)
+        offsets |= places_of(partition, checkpoint.offsets)
+    return offsets

@@ -1,20 +1,10 @@
 """What a gateway has written counts with its transaction, or is read and asked for again."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from headrace.errors import AbortedError
 from tests.gateway_bench import PLACE, Bench
 from tests.gateway_fakes import adopt, order
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for processor in made.processors:
-        processor.close()
 
 
 def test_idle_gateway_commits_nothing(bench: Bench) -> None:

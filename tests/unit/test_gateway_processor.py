@@ -1,6 +1,5 @@
 """The gateway's cycle: intent, commit, send under the lease, outcome; killed at every point."""
 
-from collections.abc import Iterator
 from threading import Event, current_thread
 
 import pytest
@@ -9,24 +8,12 @@ from headrace.errors import FencedError, TransientError
 from headrace.gateway import Command, GatewayRules, NotSent, Pushed, Refused, Reply, Unanswered
 from headrace.runtime.stats import Stats
 from tests.gateway_bench import PLACE, Bench
-from tests.gateway_fakes import (
-    Doom,
-    KilledError,
-    order,
-)
+from tests.gateway_fakes import Doom, KilledError, order
 
 
 def count(stats: Stats, name: str) -> int:
     found: int = stats.as_json()["counts"].get(f"gateway_venue.{name}", 0)
     return found
-
-
-@pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench()
-    yield made
-    for processor in made.processors:
-        processor.close()
 
 
 def test_order_is_sent_after_its_intent_and_its_reports_are_written(bench: Bench) -> None:
