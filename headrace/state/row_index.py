@@ -64,8 +64,13 @@ class RowIndex:
     def find(self, keys: pa.StringArray, *, adds: bool) -> IntArray:
         """Return the rows of these keys; one that is new is added, or is `row_kernels.EMPTY`.
 
-        Raises:  InvariantError if a key is missing, or the names of all take more than 2 GiB.
+        Raises:  InvariantError if it is a column of something else, if a key is missing, or the
+                 names of all take more than 2 GiB.
         """
+        if keys.type != pa.string():  # laid out in another way, it would be misread
+            raise InvariantError(
+                f"table {self._table}: expected a column of string, found {keys.type}; cast it"
+            )
         if keys.null_count:
             raise InvariantError(
                 f"table {self._table}: expected keys, found {keys.null_count} nulls"
@@ -103,14 +108,15 @@ class RowIndex:
             self._hashes = np.append(self._hashes, np.empty_like(self._hashes))
             self.keep(self._count)
         used = int(self._ends[self._count])
-        if used + self._name_bytes(key_bytes) > len(self._names):
-            size = max(2 * len(self._names), used + self._name_bytes(key_bytes))
-            if used + self._name_bytes(key_bytes) > NAMES_BYTES_MAX:
+        needed = used + self._name_bytes(key_bytes)
+        if needed > len(self._names):
+            if needed > NAMES_BYTES_MAX:
                 raise InvariantError(
                     f"table {self._table}: expected names of {NAMES_BYTES_MAX:,} bytes at most, "
                     f"found more in {self._count:,} keys; have more partitions"
                 )
-            longer = np.empty(min(size, NAMES_BYTES_MAX), np.uint8)
+            size = min(max(2 * len(self._names), needed), NAMES_BYTES_MAX)
+            longer = np.empty(size, np.uint8)
             longer[:used] = self._names[:used]
             self._names = longer
 

@@ -84,3 +84,13 @@ def test_many_keys_find_room_in_one_go() -> None:
 def test_a_missing_key_is_refused() -> None:
     with pytest.raises(InvariantError, match="expected keys, found 1 nulls"):
         RowIndex(TABLE).find(pa.array(["a", None]), adds=True)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [pa.array([1, 2]), pa.array(["a"], pa.large_string()), pa.array(["a"]).dictionary_encode()],
+    ids=["numbers", "large", "dictionary"],
+)
+def test_a_column_of_something_else_is_refused_not_misread(keys: pa.Array) -> None:
+    with pytest.raises(InvariantError, match=f"{TABLE}: expected a column of string, found "):
+        RowIndex(TABLE).find(keys, adds=True)
