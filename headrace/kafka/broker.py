@@ -18,7 +18,12 @@ from headrace.kafka.protocol import Kind, request
 from headrace.kafka.record_batches import Bytes
 
 _LEFT_S_MIN = 0.001
-"""Of a wait: none at all would mean not to wait, and to fail otherwise."""
+"""Of a wait: none at all would mean to wait for ever."""
+
+_AT_ONCE_BYTES = 2**16
+"""Of an answer that come with its length: most are smaller."""
+
+_LENGTH_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,11 @@ class Broker:
         except UnicodeError as error:
             raise ConnectionError(f"a broker said to be at {address}: {error}") from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The kernel minds the time: Python would ask it first whether there is something, and give
+        # the interpreter away once more for each call.
+        self._socket.settimeout(None)
+        self._limit(socket.SO_SNDTIMEO, limits.REQUEST_TIMEOUT_S)
+        self._at_once = np.empty(_AT_ONCE_BYTES, np.uint8)
         weakref.finalize(self, self._socket.close)  # whoever forgets it need not hang up
         self._client_id = client_id
         self._asked = 0
@@ -76,19 +86,23 @@ class Broker:
     def tell(self, kind: Kind, body: bytes) -> None:
         """Ask, and have the answer heard later."""
         self._asked = self._asked + 1 & 0x7FFF_FFFF
-        self._socket.settimeout(limits.REQUEST_TIMEOUT_S)
         self._socket.sendall(request(kind, self._asked, self._client_id, body))
 
     def hear(self, wait_ms: int = 0) -> Heard:
         """Return the answer to what was asked last, as `ask` does."""
         deadline_s = monotonic() + wait_ms / 1_000 + limits.REQUEST_TIMEOUT_S
-        head = np.empty(4, np.uint8)
-        self._fill(memoryview(head.data), deadline_s)
-        (size,) = struct.unpack(">i", head.tobytes())
-        if not len(head) <= size <= limits.ANSWER_BYTES_MAX:
+        at_once = memoryview(self._at_once.data)
+        came = self._fill(at_once, _LENGTH_BYTES, deadline_s)
+        (size,) = struct.unpack(">i", at_once[:_LENGTH_BYTES])
+        if not _LENGTH_BYTES <= size <= limits.ANSWER_BYTES_MAX:
             raise ConnectionError(f"an answer of {size} bytes")
         answer = np.empty(size + SLACK_BYTES, np.uint8)
-        self._fill(memoryview(answer.data)[:size], deadline_s)
+        came -= _LENGTH_BYTES
+        if came > size:
+            raise ConnectionError(f"{came - size} bytes behind an answer, to no question")
+        answer[:came] = self._at_once[_LENGTH_BYTES:][:came]
+        rest = memoryview(answer.data)[came:size]
+        self._fill(rest, len(rest), deadline_s)
         (number,) = struct.unpack(">i", answer[:4].tobytes())
         if number != self._asked:
             raise ConnectionError(f"the answer to question {number}, expected {self._asked}")
@@ -98,12 +112,25 @@ class Broker:
         """Hang up; whoever waits for an answer is told so."""
         self._socket.close()
 
-    def _fill(self, into: memoryview, deadline_s: float) -> None:
+    def _fill(self, into: memoryview, bytes_min: int, deadline_s: float) -> int:
+        """Receive so many bytes or more; return how many. Of the whole, however slowly they come.
+
+        Raises:  TimeoutError if they do not come in time.
+        """
         filled = 0
-        while filled < len(into):
-            # Of the whole answer, however slowly its bytes come.
-            self._socket.settimeout(max(deadline_s - monotonic(), _LEFT_S_MIN))
-            count = self._socket.recv_into(into[filled:])
+        while filled < bytes_min:
+            self._limit(socket.SO_RCVTIMEO, deadline_s - monotonic())
+            try:
+                count = self._socket.recv_into(into[filled:])
+            except BlockingIOError as error:
+                raise TimeoutError("the broker did not answer in time") from error
             if not count:
                 raise ConnectionError("the broker hung up")
             filled += count
+        return filled
+
+    def _limit(self, option: int, most_s: float) -> None:
+        """Have the kernel end a call after so long."""
+        whole_s, part_s = divmod(max(most_s, _LEFT_S_MIN), 1)
+        wait = struct.pack("@ll", int(whole_s), int(part_s * 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, option, wait)

@@ -5,7 +5,7 @@ A thread for each broker, and one that finds out who leads. Nothing here knows o
 
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
-from threading import Condition, Event, Thread
+from threading import Condition, Event, RLock, Thread
 from time import monotonic
 
 import structlog
@@ -16,7 +16,7 @@ from headrace.kafka import fetch_wire as wire
 from headrace.kafka.broker import Broker
 from headrace.kafka.client_log import tell
 from headrace.kafka.fetch_wire import Address, Answer, Leaders
-from headrace.kafka.fetched import Fetched, Offsets, Place
+from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
 from headrace.kafka.positions import Positions
 from headrace.kafka.record_batches import Bytes, compile_kernels, read_part
 
@@ -42,7 +42,12 @@ class Fetcher:
         """Read from the cluster behind these addresses: `host:port`, several by commas."""
         self._bootstrap = wire.addresses(bootstrap)
         self._client_id = client_id
-        self._changed = Condition()
+        self._lock = RLock()
+        # Each for those who wait for it alone: a thread that is woken in vain costs this process,
+        # on its way to the interpreter and back, as much as a small batch.
+        self._has_come = Condition(self._lock)
+        self._is_wanted = Condition(self._lock)
+        self._is_unled = Condition(self._lock)
         self._positions = Positions(frozenset(first))
         self._leaders = wire.NO_LEADERS
         self._is_lost = False
@@ -59,38 +64,39 @@ class Fetcher:
         # Now, and not within the time that somebody waits for the first records: a second of work
         # for a process that has called no kernel yet.
         compile_kernels()
-        with self._changed:
+        with self._lock:
             self._positions.start(starts)
             self._out_of_range = {p: o for p, o in self._out_of_range.items() if p not in starts}
-            self._changed.notify_all()
+            self._is_unled.notify_all()
+            self._is_wanted.notify_all()
         self._run("leaders", self._find_leaders)
 
     def assign(self, starts: Mapping[Place, int]) -> None:
         """Read these partitions from these offsets, and no others."""
-        with self._changed:
+        with self._lock:
             self._positions.stop(list(self._positions.by_place))
         if starts:
             self.start(starts)
 
     def stop(self, places: Iterable[Place]) -> None:
         """Read these no more, and give nothing of them."""
-        with self._changed:
+        with self._lock:
             self._positions.stop(places)
 
     def pause(self, places: Iterable[Place]) -> None:
         """Give nothing of these for now."""
-        with self._changed:
+        with self._lock:
             self._positions.pause(places, is_paused=True)
 
     def resume(self, places: Iterable[Place]) -> None:
         """Go on with these where they were paused."""
-        with self._changed:
+        with self._lock:
             self._positions.pause(places, is_paused=False)
-            self._changed.notify_all()
+            self._is_wanted.notify_all()
 
     def stable_ends(self) -> Offsets:
         """Return where each partition ended when it was last heard of."""
-        with self._changed:
+        with self._lock:
             return {
                 place: position.stable_end
                 for place, position in self._positions.by_place.items()
@@ -99,7 +105,7 @@ class Fetcher:
 
     def out_of_range(self) -> Offsets:
         """Return what the log does not have, once: by partition, the offset that was wanted."""
-        with self._changed:
+        with self._lock:
             found, self._out_of_range = self._out_of_range, {}
             return found
 
@@ -109,26 +115,27 @@ class Fetcher:
         Raises:  UsageError if a topic does not exist or may not be read; InvariantError if a log
                  cannot be.
         """
-        with self._changed:
+        with self._lock:
             if not self._can_answer():
                 self._is_waited_for = True
-                self._changed.notify_all()
-                self._changed.wait_for(self._can_answer, timeout_s)
+                self._is_wanted.notify_all()
+                self._has_come.wait_for(self._can_answer, timeout_s)
                 self._is_waited_for = False
             if self._failure is not None:
                 raise self._failure
             was_full = self._is_full
             fetched = self._positions.take(records_max)
             if was_full and not self._is_full:
-                self._changed.notify_all()
+                self._is_wanted.notify_all()
             return fetched
 
     def close(self) -> None:
         """Read no more."""
-        with self._changed:
+        with self._lock:
             self._is_closed = True
             self._closing.set()
-            self._changed.notify_all()
+            for waiting in (self._has_come, self._is_wanted, self._is_unled):
+                waiting.notify_all()
         for thread in list(self._threads.values()):  # it may find one more leader meanwhile
             thread.join(limits.CLOSE_S)
 
@@ -148,17 +155,17 @@ class Fetcher:
         try:
             what()
         except Exception as error:  # noqa: BLE001  (raised again by `take`)
-            with self._changed:
+            with self._lock:
                 self._failure = error
-                self._changed.notify_all()
+                self._has_come.notify_all()
 
     def _find_leaders(self) -> None:
         """Find out who leads what is read, whenever that is not known or no longer true."""
         tries = 0
         while True:
-            with self._changed:
+            with self._lock:
                 while not self._is_closed and not self._must_find():
-                    self._changed.wait(_LOOK_S)
+                    self._is_unled.wait(_LOOK_S)
                 if self._is_closed:
                     return
                 topics = sorted({topic for topic, _ in self._positions.by_place})
@@ -193,7 +200,7 @@ class Fetcher:
 
         Raises:  UsageError if that is so because a topic does not exist, for long.
         """
-        with self._changed:
+        with self._lock:
             self._leaders, self._is_lost = found, False
             missing = self._must_find()
             unknown = found.unknown & {topic for topic, _ in self._positions.by_place}
@@ -207,7 +214,7 @@ class Fetcher:
                     f"topic {min(unknown)}: the cluster has none of this name; create it with: "
                     "headrace topics TOPOLOGY --create"
                 )
-            self._changed.notify_all()
+            self._is_wanted.notify_all()
             leading = {
                 node
                 for place, node in found.leader_by_place.items()
@@ -224,7 +231,7 @@ class Fetcher:
         is_at_end = False
         asked_s = monotonic()
         while True:
-            with self._changed:
+            with self._lock:
                 # At the end each record would be an answer of its own, and cost the broker, and us,
                 # as much as a thousand do: they gather there until somebody waits for them, but
                 # not for long. An operator's word must not wait for another broker's backlog.
@@ -232,7 +239,7 @@ class Fetcher:
                     (self._is_waited_for or not is_at_end or _has_gathered(asked_s))
                     and (wanted := self._wanted(node))
                 ):
-                    self._changed.wait(limits.FETCH_GATHER_S_MAX if is_at_end else _LOOK_S)
+                    self._is_wanted.wait(limits.FETCH_GATHER_S_MAX if is_at_end else _LOOK_S)
                 if self._is_closed:
                     break
                 address = self._leaders.brokers.get(node)
@@ -251,9 +258,9 @@ class Fetcher:
                     tell("kafka_fetch", f"{address.host}:{address.port}: {error}")
             failures = failures + 1 if is_moved else 0
             if is_moved:
-                with self._changed:
+                with self._lock:
                     self._is_lost = True
-                    self._changed.notify_all()
+                    self._is_unled.notify_all()
                 self._pause(failures)
         if broker is not None:
             broker.close()
@@ -281,14 +288,14 @@ class Fetcher:
         Raises:  UsageError or InvariantError if a partition cannot be read.
         """
         is_moved = False
+        read: list[tuple[Answer, int, RawPart | None, int]] = []
         for one in said:
             offset, reading = wanted[one.place]
             if one.error in wire.MOVED:
                 is_moved = True
             elif one.error == wire.OUT_OF_RANGE:
-                with self._changed:
+                with self._lock:
                     self._out_of_range[one.place] = offset
-                    self._changed.notify_all()
             elif one.error:
                 raise _refusal(one, offset)
             else:
@@ -296,14 +303,18 @@ class Fetcher:
                 if one.size:
                     records = answer[one.start :]
                     part, offset = read_part(records, one.size, one.place, offset, one.aborted)
-                with self._changed:
-                    self._positions.add(one.place, reading, part, offset, one.stable_end)
-                    self._changed.notify_all()
+                read.append((one, reading, part, offset))
+        # All together: whoever waits would take the first alone, and do a whole turn for it.
+        with self._lock:
+            for one, reading, part, offset in read:
+                self._positions.add(one.place, reading, part, offset, one.stable_end)
+            if self._positions.is_readable():
+                self._has_come.notify_all()
         return is_moved
 
     def _is_at_end(self, said: list[Answer]) -> bool:
         """Say whether an answer brought all there was."""
-        with self._changed:
+        with self._lock:
             by_place = self._positions.by_place
             return all(
                 by_place[one.place].offset >= one.stable_end

@@ -30,10 +30,12 @@ class Producer:
         partition: int | None = None,
         partitions: IntArray | Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
+        is_followed: bool = False,
     ) -> None:
         """Queue records in this order; waits while the queue is full.
 
-        Where no partition is given it is that of the key, as Java's client has it.
+        Where no partition is given it is that of the key, as Java's client has it. `is_followed`
+        says that a `push` comes at once: until then nobody is woken for a few records.
         Raises:  TransientError if the broker does not take records in time.
         """
         if len(values) != len(keys):
@@ -51,6 +53,7 @@ class Producer:
                     partition=partition,
                     partitions=None if partitions is None else partitions[piece],
                     headers=None if headers is None else headers[piece],
+                    is_followed=is_followed,
                 )
             return
         if not self._sender.wait_for_room(len(values), limits.FLUSH_TIMEOUT_S):
@@ -66,7 +69,7 @@ class Producer:
         else:
             chosen = self._by_keys(topic, keys)
         rows = rows_of(values, keys, time.time_ns() // 1_000_000, headers)
-        self._sender.add(topic, rows, chosen)
+        self._sender.add(topic, rows, chosen, is_followed=is_followed)
         self._check()
 
     def push(self) -> None:

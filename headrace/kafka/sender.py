@@ -81,8 +81,12 @@ class Sender:
             self._failure = None
             self.has_sent = False
 
-    def add(self, topic: str, rows: Rows, partitions: IntArray | int) -> None:
+    def add(
+        self, topic: str, rows: Rows, partitions: IntArray | int, *, is_followed: bool = False
+    ) -> None:
         """Have records written, each to a partition of its topic.
+
+        `is_followed` says that others come at once, and a push behind them.
 
         After a failure they are dropped with the others: they must not overtake what failed.
         """
@@ -94,10 +98,12 @@ class Sender:
         with self._changed:
             if self._failure is not None:
                 return
+            is_first = not self._outgoing.records
             self._topics.setdefault(topic, now_s)
             for partition, run in runs:
                 self._outgoing.add((topic, partition), run, now_s)
-            self._wake()
+            if self._must_go() or (is_first and not is_followed):  # or it waits for more already
+                self._wake()
 
     def partition_count(self, topic: str) -> int | None:
         """Return how many partitions a topic has; None if the cluster does not say so in time."""
@@ -132,14 +138,17 @@ class Sender:
     def push(self) -> None:
         """Have what was added go out now, instead of when more has gathered."""
         with self._changed:
-            self._is_pushed = bool(self._outgoing.records)
-            self._changed.notify_all()
+            if self._outgoing.records:
+                self._is_pushed = True
+                self._wake()
 
     def flush(self, timeout_s: float) -> int:
         """Wait until all records are acknowledged or dropped; return how many are neither."""
         with self._changed:
+            if not self._outgoing.records:
+                return 0
             self._is_flushing = True
-            self._changed.notify_all()
+            self._wake()
             self._wait_for(lambda: not self._outgoing.records, timeout_s)
             self._is_flushing = False
             return self._outgoing.records

@@ -73,6 +73,7 @@ class TransactionalProducer(Producer):
         partition: int | None = None,
         partitions: IntArray | Sequence[int] | None = None,
         headers: Sequence[Headers] | None = None,
+        is_followed: bool = False,
     ) -> None:
         """Queue records in this order, as part of the open transaction.
 
@@ -80,7 +81,13 @@ class TransactionalProducer(Producer):
         """
         self.begin()
         super().send(
-            topic, values, keys, partition=partition, partitions=partitions, headers=headers
+            topic,
+            values,
+            keys,
+            partition=partition,
+            partitions=partitions,
+            headers=headers,
+            is_followed=is_followed,
         )
 
     def commit(self, offsets: Offsets, group: GroupMetadata) -> None:

@@ -68,7 +68,7 @@ def in_every_partition(written: Emission, topic: Topic) -> list[Emission]:
 
 
 def send_emission(producer: Producer, emission: Emission) -> None:
-    """Queue what was written.
+    """Queue what was written; a push comes behind it.
 
     Raises:  what the producer raises.
     """
@@ -78,6 +78,7 @@ def send_emission(producer: Producer, emission: Emission) -> None:
         emission.keys,
         partitions=emission.partitions,
         headers=emission.headers,
+        is_followed=True,
     )
 
 

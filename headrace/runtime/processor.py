@@ -142,6 +142,7 @@ class ChainProcessor:
         for partition, task in self._tasks.items():
             if task.chain.held_records():
                 self._send(self._run(partition, []))
+        self._producer.push()
 
     @property
     def holds_back(self) -> bool:

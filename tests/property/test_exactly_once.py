@@ -114,6 +114,7 @@ class FakeProducer:
         partition: int | None = None,
         partitions: Sequence[int] | None = None,  # noqa: ARG002 (the producer's)
         headers: Sequence[Headers] | None = None,  # noqa: ARG002 (the producer's)
+        is_followed: bool = False,  # noqa: ARG002 (the producer's)
     ) -> None:
         chosen = partition or 0
         self._open += [(topic, chosen, key, v) for key, v in zip(keys, values, strict=True)]

@@ -2,6 +2,7 @@
 
 import struct
 from threading import Thread, current_thread
+from time import sleep
 from typing import Any
 
 import pytest
@@ -53,6 +54,29 @@ def test_what_is_added_soon_after_another_goes_with_it(
     assert to.flush(WAIT_S) == 0
     (request,) = cluster.requests
     assert request.keys() == {(TOPIC, 0), (TOPIC, 1)}
+
+
+def test_what_a_push_follows_waits_for_it(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "GATHER_S", 0.0)
+    to = settled(cluster)
+    for number in range(6):
+        to.add(TOPIC, rows_of([b"%d" % number], [None], 5), number % 2, is_followed=True)
+    sleep(0.1)
+    assert cluster.requests == []
+    to.push()
+
+    assert to.flush(WAIT_S) == 0
+    assert len(cluster.requests) == 1
+
+
+def test_a_flush_sends_what_a_push_was_to_follow(cluster: Cluster) -> None:
+    to = settled(cluster)
+    to.add(TOPIC, rows_of([b"1"], [None], 5), 0, is_followed=True)
+
+    assert to.flush(WAIT_S) == 0
+    assert len(cluster.requests) == 1
 
 
 def test_after_a_lost_answer_the_same_batch_is_sent_and_taken_once(cluster: Cluster) -> None:
