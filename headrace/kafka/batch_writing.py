@@ -25,7 +25,6 @@ _BLOCK_BYTES = 4 * 2**20
 _FRAME_END = bytes(4)
 _IS_STORED = 0x8000_0000
 _OFFSET_BYTES = 4
-_ANY = int(np.iinfo(np.int64).max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,17 @@ def by_partition(rows: Rows, partitions: IntArray) -> list[tuple[int, Rows]]:
     first = int(partitions[0])
     if (partitions == first).all():
         return [(first, rows)]
-    order = np.argsort(partitions, kind="stable")
-    numbers, firsts = np.unique(partitions[order], return_index=True)
-    tables = np.split(rows.table[order], firsts[1:])
-    return [(n, _of(table, rows.alive)) for n, table in zip(numbers.tolist(), tables, strict=True)]
+    count = int(partitions.max()) + 1
+    table = np.empty_like(rows.table)
+    ends, sizes = np.zeros((2, count), np.int64)
+    write_kernels.sort_by_partition(rows.table, partitions, table, ends, sizes)
+    found = []
+    start = 0
+    for number, (end, size) in enumerate(zip(ends.tolist(), sizes.tolist(), strict=True)):
+        if end > start:
+            found.append((number, Rows(table[start:end], rows.alive, size)))
+        start = end
+    return found
 
 
 def joined(rows: Sequence[Rows]) -> Rows:
@@ -126,11 +132,6 @@ def lz4_frame(body: Bytes) -> bytes:
         else:
             parts += [struct.pack("<I", len(block) | _IS_STORED), block.tobytes()]
     return b"".join([*parts, _FRAME_END])
-
-
-def _of(table: IntArray, alive: object) -> Rows:
-    _, size = write_kernels.rows_within(table, _ANY)
-    return Rows(table, alive, size)
 
 
 def _point(table: IntArray, column: int, items: pa.BinaryArray) -> int:

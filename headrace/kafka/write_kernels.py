@@ -49,6 +49,14 @@ def lay_out(table: IntArray, column: int, offsets: int, data: int) -> int:
     return found
 
 
+@inlined
+def _bytes_max(row: IntArray) -> int:
+    headers_bytes = row[HEADERS_END] - row[HEADERS]
+    size: int = RECORD_EXTRA_BYTES_MAX + max(row[KEY_BYTES], 0) + max(row[VALUE_BYTES], 0)
+    size += headers_bytes
+    return size
+
+
 @compiled(memory, batch_kernels)
 def rows_within(rows: IntArray, bytes_max: int) -> tuple[int, int]:
     """Return how many of the first records fit in so many bytes, and how many bytes they may take.
@@ -57,13 +65,33 @@ def rows_within(rows: IntArray, bytes_max: int) -> tuple[int, int]:
     """
     room = 0
     for index in range(len(rows)):
-        row = rows[index]
-        size = RECORD_EXTRA_BYTES_MAX + max(row[KEY_BYTES], 0) + max(row[VALUE_BYTES], 0)
-        size += row[HEADERS_END] - row[HEADERS]
+        size = _bytes_max(rows[index])
         if index and room + size > bytes_max:
             return index, room
         room += size
     return len(rows), room
+
+
+@compiled(memory, batch_kernels)
+def sort_by_partition(
+    rows: IntArray, partitions: IntArray, into: IntArray, ends: IntArray, sizes: IntArray
+) -> None:
+    """Write the rows partition by partition, each partition's in the order they have.
+
+    Shapes:  `ends` and `sizes` one zero a partition: where its rows end in `into`, and how many
+             bytes they may take.
+    """
+    for index in range(len(rows)):
+        ends[partitions[index]] += 1
+    first = 0
+    for partition in range(len(ends)):
+        first += ends[partition]
+        ends[partition] = first - ends[partition]
+    for index in range(len(rows)):
+        partition = partitions[index]
+        into[ends[partition]] = rows[index]
+        ends[partition] += 1
+        sizes[partition] += _bytes_max(rows[index])
 
 
 @inlined

@@ -20,7 +20,7 @@ from headrace.kafka.consumer import Consumer, Rebalance
 from headrace.kafka.fetched import Fetched, Offsets, Place, RawPart
 from headrace.kafka.offsets import GroupMetadata, in_log
 from headrace.runtime.chain import Dead
-from headrace.runtime.decoding import decode_part
+from headrace.runtime.decoding import decode_parts
 from headrace.runtime.starts import Start, Starts
 from headrace.runtime.stats import Stats, latency_counts_of
 from headrace.runtime.work import Unit, Work
@@ -140,14 +140,18 @@ class Intake:
         self._consumer.subscribe(self._topics, rebalance)
         self._stand_by()
 
-    def read(self, wait_s: float = limits.POLL_S) -> Work:
-        """Return what waits in the log, decoded; empty work if nothing came in time."""
+    def read(self, wait_s: float = limits.POLL_S, *, needs_group: bool = True) -> Work:
+        """Return what waits in the log, decoded; empty work if nothing came in time.
+
+        `needs_group` has `group` kept up to date, for commits that name this member.
+        """
         self._start_restored()
         self._rewind()
         self._begin_ready()
         self._throttle()
         fetched = self._bounded(self._consumer.poll(self._room, wait_s))
-        self._note_group()
+        if needs_group:
+            self._note_group()
         self._note_joined()
         self._tell_group()
         records = sum(len(raw.offsets) for raw in fetched.parts)
@@ -155,18 +159,25 @@ class Intake:
         self._adapt(records, fetched)
         parts: list[Part] = []
         dead: list[Dead] = []
-        for raw in fetched.parts:
-            place = (raw.topic, raw.partition)
-            if place in self._claims:
-                self.records[raw.topic] += len(raw.offsets)
-                part, bad = self._decode(raw)
-                dead.extend(bad)
+        for topic, raws in self._by_topic(fetched).items():
+            self.records[topic] += sum(len(raw.offsets) for raw in raws)
+            decoded = decode_parts(raws, self._decoders[topic])
+            for raw, (part, bad) in zip(raws, decoded, strict=True):
+                dead.extend(Dead.of(self._owner, raw, b.row, b.cause, b.detail) for b in bad)
                 if len(part):
                     parts.append(part)
         read_to = {p: offset for p, offset in fetched.read_to().items() if p in self._claims}
         self._note_lag(read_to)
         claims = {place: self._claims[place] for place in read_to}
         return Work(parts, dead, read_to, claims, is_behind)
+
+    def _by_topic(self, fetched: Fetched) -> dict[str, list[RawPart]]:
+        """Return what came of places that are read, in the order it came."""
+        found: dict[str, list[RawPart]] = {}
+        for raw in fetched.parts:
+            if raw.place in self._claims and len(raw.offsets):
+                found.setdefault(raw.topic, []).append(raw)
+        return found
 
     def _adapt(self, records: int, fetched: Fetched) -> None:
         """Take more at once the further this lane is behind: most of a step's cost is by batch."""
@@ -365,10 +376,6 @@ class Intake:
         if monotonic() - self._lag_noted_at_s > LAG_S:
             self._stats.set_lag(self._owner, self._consumer.lag(self.read_to))
             self._lag_noted_at_s = monotonic()
-
-    def _decode(self, raw: RawPart) -> tuple[Part, list[Dead]]:
-        part, bad = decode_part(raw, self._decoders[raw.topic])
-        return part, [Dead.of(self._owner, raw, row.row, row.cause, row.detail) for row in bad]
 
 
 def _numbers(places: Sequence[Place]) -> list[int]:

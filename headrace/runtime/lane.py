@@ -81,7 +81,7 @@ class Lane:
 
     def read(self) -> Work:
         """Return what waits in the log, decoded; empty work if nothing came in time."""
-        return self.intake.read(self._wait_s())
+        return self.intake.read(self._wait_s(), needs_group=self.processor.holds_back)
 
     # What the intake asks for, from the reading thread.
 

@@ -110,7 +110,8 @@ def test_rows_of_a_slice_are_its_own() -> None:
 def test_each_partition_gets_its_own_in_order(partitions: list[int]) -> None:
     values = [b"%d" % number for number in range(len(partitions))]
 
-    runs = by_partition(rows_of(values, values, STAMP_MS), np.array(partitions))
+    whole = rows_of(values, values, STAMP_MS)
+    runs = by_partition(whole, np.array(partitions))
 
     found = {partition: list(read(written(rows)).values) for partition, rows in runs}
     expected = {
@@ -118,6 +119,7 @@ def test_each_partition_gets_its_own_in_order(partitions: list[int]) -> None:
         for partition in set(partitions)
     }
     assert found == expected
+    assert sum(rows.bytes for _, rows in runs) == whole.bytes
 
 
 @given(st.lists(st.binary(max_size=30), min_size=1, max_size=20), st.integers(1, 500))
