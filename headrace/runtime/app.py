@@ -5,14 +5,14 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import faust
 import structlog
+import uvloop
 from faust.app.base import BootStrategy
 from mode import Service
 from mode.utils.objects import cached_property
@@ -22,6 +22,7 @@ from headrace.errors import HeadraceError, TransientError, UsageError
 from headrace.runtime.lane import Lane
 from headrace.runtime.metrics import exposition
 from headrace.runtime.stats import Stats
+from headrace.runtime.turns import Turns
 from headrace.runtime.work import Work
 
 log = structlog.get_logger(__name__)
@@ -64,19 +65,19 @@ class LaneService(Service):
         self.app = app
         self.lane = lane
         self.channel = app.channel(maxsize=limits.CHANNEL_BATCHES_MAX)
+        self.turns = Turns()
         self.is_drained = False
         self._is_heard = asyncio.Event()
-        self._in_progress = 0
-        self._progressed_at_s = 0.0
-        self._is_free = asyncio.Event()
-        self._is_free.set()
         app.agent(self.channel, name=lane.name)(self._agent())
 
     def _agent(self) -> Callable[..., Any]:
-        async def agent(stream: AsyncIterator[Work]) -> None:
+        async def agent(stream: faust.Stream[Work]) -> None:
+            self._inbox = stream.channel.queue
             self._is_heard.set()
             async for work in stream:
-                await self._handle(work)
+                # Not waited for: a future of this loop for each batch costs as much as a small one.
+                if not self.should_stop:  # or its threads end, and it is read again later
+                    self.lane.processing.submit(self._process, work)
 
         agent.__name__ = self.lane.name
         return agent
@@ -86,49 +87,36 @@ class LaneService(Service):
         # Once: it empties them, and a lane whose work is lost would wait for it for ever.
         if not self.app.flow_control.is_active():
             self.app.flow_control.resume()
-        await asyncio.get_running_loop().run_in_executor(self.lane.reading, self.lane.start)
+        self._loop = asyncio.get_running_loop()
+        await self._loop.run_in_executor(self.lane.reading, self.lane.start)
 
     @Service.task
     async def _read(self) -> None:
-        loop = asyncio.get_running_loop()
         # A channel that nobody listens to yet drops what is sent, and nothing would say so.
         await self._is_heard.wait()
-        while not self.should_stop:
-            await self._is_free.wait()
-            if self.should_stop:  # meanwhile: its consumer is closed, or about to be
-                return
-            try:
-                work = await loop.run_in_executor(self.lane.reading, self.lane.read)
-            except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
-                await self._crash_loudly(error)
-                return
-            if not self._in_progress:
-                self._progressed_at_s = monotonic()
-            self._in_progress += 1
-            if not work.is_behind:
-                self._is_free.clear()
-            await self.channel.send(value=work)
-
-    async def _handle(self, work: Work) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self.lane.processing, self.lane.handle, work)
+            await self._loop.run_in_executor(self.lane.reading, self._read_on)
         except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
-            await self._crash_loudly(error)
-        self._in_progress -= 1
-        self._progressed_at_s = monotonic()
-        if not self._in_progress:
-            self._is_free.set()
+            self._crash_loudly(error)
 
-    @property
-    def stuck_s(self) -> float:
-        """Return for how long no batch has ended though there is one; 0 if there is none.
+    def _read_on(self) -> None:
+        """Read until the service stops; by the reading thread."""
+        while not self.should_stop:
+            if self.turns.wait(limits.POLL_S) and not self.should_stop:
+                work = self.lane.read()
+                self.turns.begin(is_behind=work.is_behind)
+                self._loop.call_soon_threadsafe(self._inbox.put_nowait, work)
 
-        It may have been lost on its way to the processing thread, which then is not busy.
-        """
-        return monotonic() - self._progressed_at_s if self._in_progress else 0.0
+    def _process(self, work: Work) -> None:
+        """Have the lane do its work; by the processing thread."""
+        try:
+            self.lane.handle(work)
+        except Exception as error:  # noqa: BLE001  (the engine's supervisor: nothing is hidden)
+            self._loop.call_soon_threadsafe(self._crash_loudly, error)
+        finally:
+            self.turns.end()
 
-    async def _crash_loudly(self, error: Exception) -> None:
+    def _crash_loudly(self, error: Exception) -> None:
         """Stop the whole worker: a pod that does half its work hides the other half.
 
         One that was told to end meets an outage as it drains: what it could not commit is done
@@ -145,7 +133,7 @@ class LaneService(Service):
     @Service.timer(WATCH_S)
     async def _watch(self) -> None:
         """Name a batch that does not end; end the process if it never will."""
-        stuck_s = self.stuck_s
+        stuck_s = self.turns.stuck_s
         if stuck_s > limits.STUCK_WARN_S:
             log.error(
                 "batch_stuck",
@@ -203,6 +191,7 @@ def run_worker(app: HeadraceApp) -> None:
 
     Raises:  what made a lane fail, or kept the worker from starting, once everything is shut down.
     """
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     worker = faust.Worker(
         app, loglevel="WARN", quiet=True, override_logging=False, stdout=sys.stderr
     )
@@ -251,7 +240,7 @@ def _add_pages(app: HeadraceApp) -> None:
 
     @app.page("/live")
     async def live(web: Any, request: Any) -> Any:  # noqa: ARG001  (Faust's signature)
-        stuck = [s.lane.name for s in app.lane_services if s.stuck_s > limits.STUCK_S_MAX / 2]
+        stuck = [s.lane.name for s in app.lane_services if s.turns.stuck_s > limits.STUCK_S_MAX / 2]
         alive = app.failure is None and not stuck
         return web.json({"is_live": alive, "stuck": stuck}, status=200 if alive else 503)
 
