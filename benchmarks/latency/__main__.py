@@ -15,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from benchmarks.latency.gauge import Latency, Route, measure
 from benchmarks.latency.streams import Relay
 from benchmarks.page import machine
@@ -45,8 +47,12 @@ JUDGED_RATE_A_S = 10_000
 SHOWN_S = 3.0
 """How long the other rates are measured, at most: they are only shown."""
 KAFKA = frozenset({"kafka"})
-START_S = 10.0
-"""For processes to join and settle."""
+READY_S_MAX = 120.0
+"""For workers to join their groups: on two cores five of them take a quarter of a minute."""
+
+READY_POLL_S = 0.2
+SETTLE_S = 3.0
+"""For processes that are there to settle."""
 
 BROKER_WARM_WAY = "one bare hop"
 BROKER_WARM_S = 30.0
@@ -150,7 +156,7 @@ class Bench:
         last = 1 if way == "one bare hop" else len(self._hops) - 1
         route = Route(self._endpoints.kafka, self._hops[0], self._hops[last], SCHEMAS)
         with self._set_up(way, number):
-            time.sleep(START_S)
+            time.sleep(SETTLE_S)
             if "Streams" in way and not measure(route, JIT_RATE_A_S, JIT_WARM_S).came:
                 raise TransientError(
                     f"{way}: nothing came of its warm-up; its log is in {self._home}"
@@ -215,24 +221,47 @@ class Bench:
         steps = [step.name for step in self._topology.steps]
         is_split = way.startswith("split")
         runs = [["--no-fused", f"--step={name}"] for name in steps] if is_split else [[]]
+        ports = [free_port() for _ in runs]
         workers = [
             Process(
                 f"{way}-{place}",
-                ["worker", "relay", f"--project={PROJECT}", f"--web-port={free_port()}", *run],
+                ["worker", "relay", f"--project={PROJECT}", f"--web-port={port}", *run],
                 environment,
                 self._home / f"{way}-{place}.log",
             )
-            for place, run in enumerate(runs)
+            for place, (port, run) in enumerate(zip(ports, runs, strict=True))
         ]
         for worker in workers:
             worker.start()
         try:
+            for worker, port in zip(workers, ports, strict=True):
+                wait_until_ready(worker, port)
             yield
             for worker in workers:
                 if worker.exit_code is not None:
                     raise worker.fail()
         finally:
             stop_all(workers)
+
+
+def wait_until_ready(worker: Process, port: int) -> None:
+    """Return once a worker says that it is at work.
+
+    Raises:  TransientError if it ended; TimeoutError if it is not ready within READY_S_MAX.
+    """
+    deadline_s = time.monotonic() + READY_S_MAX
+    while time.monotonic() < deadline_s:
+        if worker.exit_code is not None:
+            raise worker.fail()
+        try:
+            if httpx.get(f"http://127.0.0.1:{port}/ready", timeout=1.0).is_success:
+                return
+        except httpx.TransportError:  # it does not listen yet
+            pass
+        time.sleep(READY_POLL_S)
+    raise TimeoutError(
+        f"{worker.name}: expected it ready within {READY_S_MAX:g} s, found it is not"
+    )
 
 
 def words(figure: Figure) -> str:
