@@ -54,7 +54,6 @@ class Broker:
         # The kernel minds the time: Python would ask it first whether there is something, and give
         # the interpreter away once more for each call.
         self._socket.settimeout(None)
-        self._limit(socket.SO_SNDTIMEO, limits.REQUEST_TIMEOUT_S)
         self._at_once = np.empty(_AT_ONCE_BYTES, np.uint8)
         weakref.finalize(self, self._socket.close)  # whoever forgets it need not hang up
         self._client_id = client_id
@@ -86,7 +85,15 @@ class Broker:
     def tell(self, kind: Kind, body: bytes) -> None:
         """Ask, and have the answer heard later."""
         self._asked = self._asked + 1 & 0x7FFF_FFFF
-        self._socket.sendall(request(kind, self._asked, self._client_id, body))
+        rest = memoryview(request(kind, self._asked, self._client_id, body))
+        deadline_s = monotonic() + limits.REQUEST_TIMEOUT_S
+        while rest:
+            # Of the whole question, however slowly its bytes are taken.
+            self._limit(socket.SO_SNDTIMEO, deadline_s - monotonic())
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except BlockingIOError as error:
+                raise TimeoutError("the broker did not take a question in time") from error
 
     def hear(self, wait_ms: int = 0) -> Heard:
         """Return the answer to what was asked last, as `ask` does."""
@@ -109,7 +116,7 @@ class Broker:
         return Heard(answer, size)
 
     def close(self) -> None:
-        """Hang up; whoever waits for an answer is told so."""
+        """Hang up; not while another thread asks, which would not be told so."""
         self._socket.close()
 
     def _fill(self, into: memoryview, bytes_min: int, deadline_s: float) -> int:

@@ -4,7 +4,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 import pytest
@@ -120,3 +120,38 @@ def test_an_answer_that_trickles_in_has_no_more_time_than_any(
 
     with asked(talk) as broker, pytest.raises(TimeoutError):
         broker.hear()
+
+
+@pytest.mark.parametrize("taken", [0, 1_000_000])
+def test_a_broker_that_takes_no_more_of_a_question_is_waited_for_no_longer_than_that(
+    taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT_S", 0.3)
+    enough = Event()
+
+    def talk(peer: socket.socket) -> None:
+        peer.recv(taken, socket.MSG_WAITALL)
+        enough.wait(WAIT_S)
+
+    with asked(talk) as broker:
+        begun_s = monotonic()
+        with pytest.raises(TimeoutError, match="did not take a question in time"):
+            broker.tell(METADATA, bytes(64_000_000))
+        assert 0.3 <= monotonic() - begun_s < WAIT_S
+        enough.set()
+
+
+def test_a_question_that_is_taken_slowly_has_no_more_time_than_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "REQUEST_TIMEOUT_S", 0.3)
+    enough = Event()
+
+    def talk(peer: socket.socket) -> None:
+        while not enough.wait(0.05):
+            peer.recv(1_000_000)
+
+    with asked(talk) as broker:
+        with pytest.raises(TimeoutError):
+            broker.tell(METADATA, bytes(64_000_000))
+        enough.set()
