@@ -23,10 +23,10 @@ from headrace.settings import Settings
 SECTION = "growth"
 FEW = Shape(keys=100)
 MANY = Shape(keys=100_000)
-KEYS = (FEW, Shape(keys=10_000), MANY, Shape(keys=1_000_000))
-PARTITIONS = (Shape(partitions=64), Shape(partitions=256))
+KEYS = (FEW, MANY, Shape(keys=1_000_000))
+PARTITIONS = (Shape(partitions=256),)
 WORKERS = (Shape(), Shape(workers=2), Shape(workers=4))
-STATES_MB = (10.0, 100.0, 1_000.0)
+STATES_MB = (10.0, 1_000.0)
 
 JUDGED_AGAIN = 1
 """Rounds of the two whose cost is judged, beside the first: one of them alone is worth little."""

@@ -5,25 +5,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-
 from benchmarks.progress import Rates, follow, rates_of
 from benchmarks.throughput.catalog import HEADRACE_EXACTLY, JOBS, PROJECT, Setting
-from benchmarks.throughput.cluster import Cluster
-from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, Trades, draw
-from headrace.avro.schema import load_schema
-from headrace.avro.wire import encode
-from headrace.byte_column import ByteColumn
+from benchmarks.throughput.cluster import TRADE_SCHEMA, Cluster
+from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, draw
 from headrace.errors import InvariantError, TransientError
-from headrace.kafka.producer import Producer
 from headrace.servers import Servers
 from headrace.up.lag import LaneGroup
 from headrace.up.processes import Process, free_port, stop_all
 
 JOB = next(job for job in JOBS if job.name == "vwap")
-SCHEMA = "trade.v1"
-SEND_RECORDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,30 +82,10 @@ class Vwap:
         if key not in self._inputs:
             trades = draw(self._records, shape.keys)
             topic = f"bench.trade-{shape.keys}-{shape.partitions}.v1"
-            schema_id = cluster.register(topic, SCHEMA)
-            cluster.create(topic)
-            self._send(trades, topic, schema_id)
+            schema_id = cluster.register(topic, TRADE_SCHEMA)
+            cluster.fill(topic, trades, schema_id)
             self._inputs[key] = topic, schema_id, JOB.expected(trades)
         return self._inputs[key]
-
-    def _send(self, trades: Trades, topic: str, schema_id: int) -> None:
-        """Write trades by columns: what other jobs' peers are given a record at a time."""
-        schema = load_schema(PROJECT / "schemas" / "avro", SCHEMA)
-        producer = Producer(self._bootstrap, "growth-feed")
-        names = np.array(trades.names)[trades.symbols]
-        for start in range(0, len(trades), SEND_RECORDS):
-            rows = slice(start, start + SEND_RECORDS)
-            symbols = pa.array(names[rows])
-            columns = {
-                "symbol": symbols,
-                "price_ticks": trades.price_ticks[rows],
-                "size_lots": trades.size_lots[rows],
-                "time_ns": trades.time_ns[rows],
-            }
-            records = pa.record_batch({name: columns[name] for name in schema.arrow.names})
-            keys = ByteColumn(symbols.cast(pa.binary()))
-            producer.send(topic, encode(records, schema, schema_id), keys)
-        producer.flush()
 
     @contextmanager
     def _workers(self, setting: Setting, shape: Shape) -> Iterator[list[Process]]:

@@ -26,6 +26,7 @@ AT_ONCE_MAX = 6_400
 
 RECORDS_MAX = 8_192
 POLL_S = 0.05
+READY_S_MAX = 60.0
 WARM_S = 3.0
 END_S = 2.0
 """Of waiting for what is under way, once all is sent."""
@@ -57,21 +58,25 @@ def measure(route: Route, rate_a_s: int, duration_s: float) -> Latency:
     answers = context.SimpleQueue()
     ready = context.Event()
     receiver = context.Process(target=_receive, args=(route, duration_s, ready, answers))
-    receiver.start()
-    if not ready.wait(60):
-        receiver.kill()
-        raise TimeoutError(f"topic {route.leave.name}: the reader was not ready within 60 s")
-    sender = context.Process(target=_send, args=(route, rate_a_s, WARM_S + duration_s, answers))
-    sender.start()
+    seconds = WARM_S + duration_s
+    sender = context.Process(target=_send, args=(route, rate_a_s, seconds, ready, answers))
+    for process in (receiver, sender):
+        process.start()
+    if not ready.wait(READY_S_MAX):
+        for process in (receiver, sender):
+            process.kill()
+        raise TimeoutError(
+            f"topic {route.leave.name}: the reader was not ready within {READY_S_MAX:g} s"
+        )
     said = dict(answers.get() for _ in range(2))
     for process in (sender, receiver):
-        process.join(60)
+        process.join(READY_S_MAX)
     ages_ms = said["ages_ms"]
     p50_ms, p99_ms = np.quantile(ages_ms, [0.5, 0.99]).tolist() if len(ages_ms) else (0.0, 0.0)
     return Latency(p50_ms, p99_ms, said["sent"], len(ages_ms))
 
 
-def _send(route: Route, rate_a_s: int, duration_s: float, answers: Any) -> None:
+def _send(route: Route, rate_a_s: int, duration_s: float, ready: Any, answers: Any) -> None:
     registry = SchemaLog(route.bootstrap)
     schema = load_schema(route.schemas, route.enter.schema)
     schema_id = registry.register(subject_of(route.enter.name), schema)
@@ -79,6 +84,7 @@ def _send(route: Route, rate_a_s: int, duration_s: float, answers: Any) -> None:
     producer = Producer(route.bootstrap, "latency-gauge")
     # More than once: so many from any of them on lie in one piece.
     names = pa.array([f"KEY{number:02d}" for number in range(KEYS)] * (1 + AT_ONCE_MAX // KEYS))
+    ready.wait(READY_S_MAX)
     begun_s = time.monotonic()
     sent = counted = 0
     while (now_s := time.monotonic()) < begun_s + duration_s:

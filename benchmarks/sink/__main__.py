@@ -35,7 +35,7 @@ TITLES = {
     "adbc": "ADBC ingest of the columns",
     "insert": "one INSERT a batch: a list for each column, made before the clock",
 }
-SHOWN = frozenset({"copy-columns", "insert"})
+SHOWN = frozenset({"copy-columns", "copy-bytes", "adbc", "insert"})
 """What nothing is held against does its job once: it takes the longest."""
 TARGET = "sink into {}: headrace to the plain COPY loop, its rows ready"
 

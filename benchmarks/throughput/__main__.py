@@ -26,12 +26,12 @@ from benchmarks.throughput.catalog import (
     Peer,
     Setting,
 )
-from benchmarks.throughput.cluster import PARTITIONS, Cluster
+from benchmarks.throughput.cluster import PARTITIONS, TRADE_SCHEMA, Cluster
 from benchmarks.throughput.falls import compared, recorded_rates
 from benchmarks.throughput.java import class_path
 from benchmarks.throughput.report import Summary, is_other, summaries, table, verdicts
 from benchmarks.throughput.run import Run, run_peer
-from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, Trades, draw, framed
+from benchmarks.throughput.trades import SIZE_LOTS_MIN, SYMBOLS, Expected, Trades, draw
 from benchmarks.written import FOLDER, say, write
 from headrace.errors import TransientError
 from headrace.servers import Servers
@@ -140,10 +140,8 @@ class Bench:
         if key not in self._inputs:
             say(f"writing {records:,} trades ({wanted.name})")
             topic = f"bench.{wanted.name}-{records}.v1"
-            schema_id = self._cluster.register(topic, "trade.v1")
-            path = self._cluster.schema_path("trade.v1")
-            trades = wanted.arranged(self._trades.first(records))
-            self._cluster.fill(topic, framed(trades, path, schema_id))
+            schema_id = self._cluster.register(topic, TRADE_SCHEMA)
+            self._cluster.fill(topic, wanted.arranged(self._trades.first(records)), schema_id)
             self._inputs[key] = topic, schema_id
         return self._inputs[key]
 

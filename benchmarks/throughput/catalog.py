@@ -88,6 +88,7 @@ JOBS = (
         expected_windows,
         DISORDERED,
         ("symbol", "start_ns", "end_ns"),
+        rounds_max=1,
         records_max=3_000_000,
     ),
 )
@@ -248,7 +249,7 @@ QUIX = Peer(
     python_command("quix_job.py"),
     {},
     jobs=("vwap", "filter", "windows"),
-    records_max=250_000,
+    records_max=150_000,
     rounds_max=1,
 )
 BYTEWAX = Peer(

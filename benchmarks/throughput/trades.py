@@ -1,12 +1,9 @@
 """The input of the jobs, a seeded random walk, and what must come of it."""
 
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import fastavro
 import numpy as np
 import numpy.typing as npt
 
@@ -22,8 +19,6 @@ FIRST_PRICE_TICKS = 100_000
 STEP_TICKS_MAX = 5
 FIRST_TIME_NS = 1_750_000_000_000_000_000
 TRADE_GAP_NS = 100_000
-
-MAGIC = b"\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +111,3 @@ def expected_filter(trades: Trades) -> Expected:
 def last_rows(trades: Trades, rows: IntArray) -> dict[int, int]:
     """Return the last of these rows of each symbol that has one."""
     return dict(zip(trades.symbols[rows].tolist(), rows.tolist(), strict=True))
-
-
-def framed(trades: Trades, schema: Path, schema_id: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield key and value of each trade, the value as Avro behind Confluent's header."""
-    parsed = fastavro.schema.load_schema(schema)
-    header = MAGIC + schema_id.to_bytes(4, "big")
-    columns = (trades.symbols, trades.price_ticks, trades.size_lots, trades.time_ns)
-    for symbol, price, size, time in zip(*(c.tolist() for c in columns), strict=True):
-        buffer = io.BytesIO()
-        buffer.write(header)
-        name = trades.names[symbol]
-        record = {"symbol": name, "price_ticks": price, "size_lots": size, "time_ns": time}
-        fastavro.schemaless_writer(buffer, parsed, record)
-        yield name.encode(), buffer.getvalue()
