@@ -33,7 +33,7 @@ from headrace.servers import Servers
 from headrace.settings import Settings
 from headrace.topology import Topology
 from headrace.up.processes import Process, free_port, stop_all
-from headrace.up.run import process_environment
+from headrace.up.run import STATS_TIMEOUT_S, is_ready, process_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "benchmarks" / "projects" / "relay"
@@ -253,18 +253,15 @@ def wait_until_ready(worker: Process, port: int) -> None:
     Raises:  TransientError if it ended; TimeoutError if it is not ready within READY_S_MAX.
     """
     deadline_s = time.monotonic() + READY_S_MAX
-    while time.monotonic() < deadline_s:
-        if worker.exit_code is not None:
-            raise worker.fail()
-        try:
-            if httpx.get(f"http://127.0.0.1:{port}/ready", timeout=1.0).is_success:
-                return
-        except httpx.TransportError:  # it does not listen yet
-            pass
-        time.sleep(READY_POLL_S)
-    raise TimeoutError(
-        f"{worker.name}: expected it ready within {READY_S_MAX:g} s, found it is not"
-    )
+    with httpx.Client(timeout=STATS_TIMEOUT_S) as client:
+        while not is_ready(client, f"http://127.0.0.1:{port}"):
+            if worker.exit_code is not None:
+                raise worker.fail()
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(
+                    f"{worker.name}: expected it ready within {READY_S_MAX:g} s, found it is not"
+                )
+            time.sleep(READY_POLL_S)
 
 
 def words(figure: Figure) -> str:

@@ -34,8 +34,9 @@ would come out at its end. The cache takes up what a symbol trades in a second e
 NS_A_MS = 1_000_000
 
 ROUNDS = 2
-"""How often who is held against a target does its job. Who is far off, or only shown, does it once:
-all of `make bench` is to take no longer than 40 minutes."""
+"""How often who is held against a target does its job. Who is far off, or only shown, does it once,
+and so do all with windows, whose target is half of what is found: all of `make bench` is to take no
+longer than 40 minutes."""
 
 JIT_WARM_S = 8.0
 """Java's first seconds run interpreted: the rate was seen to rise eightfold, up to the eighth."""

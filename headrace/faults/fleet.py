@@ -17,7 +17,7 @@ from headrace.runtime.topics import gateway_lane_name, lane_name, sink_lane_name
 from headrace.servers import Endpoints
 from headrace.topology import Topology
 from headrace.up.processes import Process, free_port, stop_all
-from headrace.up.run import STATS_TIMEOUT_S, FeedChoice, process_environment
+from headrace.up.run import STATS_TIMEOUT_S, FeedChoice, is_ready, process_environment
 
 log = structlog.get_logger(__name__)
 
@@ -224,7 +224,7 @@ class Fleet:
         now = time.monotonic()
         if now - member.asked_at >= limits.READY_LOOK_S:
             member.asked_at = now
-            member.is_ready = self._is_ready(member)
+            member.is_ready = is_ready(self._client, member.url)
         return member.is_ready
 
     def _feed_sends(self) -> bool:
@@ -302,17 +302,10 @@ class Fleet:
                 member = self.members[name]
                 if member.process.exit_code is not None:
                     raise member.process.fail()
-                if self._is_ready(member):
+                if is_ready(self._client, member.url):
                     waiting.discard(name)
             if time.monotonic() > deadline:
                 raise TransientError(
                     f"workers not ready within {limits.START_S_MAX} s: {', '.join(sorted(waiting))}"
                 )
             time.sleep(limits.TICK_S)
-
-    def _is_ready(self, member: Member) -> bool:
-        try:
-            answer = self._client.get(f"{member.url}/ready")
-        except httpx.TransportError:
-            return False
-        return answer.status_code == httpx.codes.OK

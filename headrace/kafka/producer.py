@@ -35,7 +35,7 @@ class Producer:
         """Queue records in this order; waits while the queue is full.
 
         Where no partition is given it is that of the key, as Java's client has it. `is_followed`
-        says that a `push` comes at once: until then nobody is woken for a few records.
+        says that a `push` or a `flush` comes at once: until then nobody is woken for a few records.
         Raises:  TransientError if the broker does not take records in time.
         """
         if len(values) != len(keys):

@@ -86,7 +86,7 @@ class Sender:
     ) -> None:
         """Have records written, each to a partition of its topic.
 
-        `is_followed` says that others come at once, and a push behind them.
+        `is_followed` says that others come at once, and a push or a flush behind them.
 
         After a failure they are dropped with the others: they must not overtake what failed.
         """

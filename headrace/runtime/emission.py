@@ -68,7 +68,7 @@ def in_every_partition(written: Emission, topic: Topic) -> list[Emission]:
 
 
 def send_emission(producer: Producer, emission: Emission) -> None:
-    """Queue what was written; a push comes behind it.
+    """Queue what was written; a push or a flush is to come behind it.
 
     Raises:  what the producer raises.
     """

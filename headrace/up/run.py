@@ -205,6 +205,14 @@ class Run:
         return bool(worker.stats["is_ready"])
 
 
+def is_ready(client: httpx.Client, url: str) -> bool:
+    """Say whether a worker is in its groups and has all of its state; not while it is starting."""
+    try:
+        return client.get(f"{url}/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:  # it does not listen yet, or no longer
+        return False
+
+
 def process_environment(home: Path, endpoints: Endpoints) -> dict[str, str]:
     """Return what a process of a run is told by its environment."""
     return {
